@@ -1,4 +1,51 @@
-"""First Order: one definition of each optimizer behind deep learning."""
+"""First Order: one definition of each optimizer behind deep learning.
 
-from firstorder import hyperparameters, rules
-from firstorder.rules import *  # noqa: F403
+    import firstorder as fo
+
+    trace = fo.run(fo.adam, fo.objectives.rosenbrock, [-1.2, 1.0], 1000, lr=0.1)
+
+The rules, ``RULES``, ``initial_state``, ``run`` and ``Trace`` are here; everything else is in its
+module.  ``firstorder.run`` is the function; its module is reached by ``from firstorder.run import``.
+"""
+
+from firstorder import objectives, rules
+from firstorder.rules import (
+    RULES,
+    adadelta,
+    adagrad,
+    adam,
+    adamax,
+    adamw,
+    amsgrad,
+    initial_state,
+    momentum,
+    nadam,
+    nadam_constant,
+    nesterov,
+    rmsprop,
+    sgd,
+    yogi,
+)
+from firstorder.run import Trace, run
+
+__all__ = [
+    "RULES",
+    "Trace",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "amsgrad",
+    "initial_state",
+    "momentum",
+    "nadam",
+    "nadam_constant",
+    "nesterov",
+    "objectives",
+    "rmsprop",
+    "rules",
+    "run",
+    "sgd",
+    "yogi",
+]

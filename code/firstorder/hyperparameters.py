@@ -1,7 +1,7 @@
 """What a hyper-parameter may be: names, ranges and the errors that say so.
 
-Rules check nothing.  Everything that accepts hyper-parameters from a person (``run``, ``train``, the
-adapters) calls ``check`` once, before anything is computed.
+Rules check nothing.  Everything that accepts hyper-parameters from a person (``run``, ``train``,
+the adapters) calls ``check`` once, before anything is computed.
 """
 
 import inspect
@@ -41,9 +41,12 @@ def check_names(rule, hyper):
 def check_value(name, value):
     """Return ``value`` as a float array; raise ``ValueError`` if any entry is outside its range."""
     try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":  # not text, None, True or a complex number
+        raise TypeError(f"{name} must be a number or an array of numbers, got {value!r}")
+    array = array.astype(float)
     low, high, closed = RANGES.get(name, (-np.inf, np.inf, False))
     inside = np.isfinite(array) & (array >= low) & ((array <= high) if closed else (array < high))
     if not inside.all():
@@ -56,6 +59,15 @@ def check(rule, hyper):
     """Check names, then values; return ``hyper`` with every value as a float array."""
     check_names(rule, hyper)
     return {name: check_value(name, value) for name, value in hyper.items()}
+
+
+def check_whole(name, value, lowest=0):
+    """Return ``value`` as an int; raise unless it is a whole number of at least ``lowest``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < lowest:
+        raise ValueError(f"{name} must be at least {lowest}, got {value}")
+    return int(value)
 
 
 def label(rule):

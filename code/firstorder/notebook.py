@@ -4,7 +4,7 @@ import inspect
 
 
 class Shown:
-    """A text with a plain and a Markdown form; notebooks show the second and tests compare the first."""
+    """A text in two forms: notebooks show the Markdown one, tests compare the plain one."""
 
     def __init__(self, plain, markdown):
         self.plain, self.markdown = plain, markdown
@@ -35,7 +35,8 @@ def table(header, rows, align=None):
         if len(row) != len(header):
             raise ValueError(f"a row must have {len(header)} entries, got {row!r}")
     rule = [{"l": ":--", "r": "--:", "c": ":-:"}[a] for a in align]
-    markdown = "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows])
+    cells = [[v.replace("|", r"\|") for v in row] for row in [header, rule, *rows]]
+    markdown = "\n".join("| " + " | ".join(row) + " |" for row in cells)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     just = {"l": str.ljust, "r": str.rjust, "c": str.center}
     plain = "\n".join(
@@ -48,7 +49,7 @@ def table(header, rows, align=None):
 def glue(name, value):
     """Keep ``value`` under ``name``, for the text to quote with the role ``glue``.
 
-    A string is kept without its quotes.  Writes the same record as ``myst_nb.glue`` without needing it.
+    A string is kept without its quotes.  The record is the one that ``myst_nb.glue`` makes.
     """
     from IPython import get_ipython
     from IPython.display import display

@@ -1,4 +1,4 @@
-"""A rule on an objective: ``run`` returns a ``Trace``.  Nothing here draws, prints or takes the time."""
+"""A rule on an objective: ``run`` returns a ``Trace``.  Nothing here draws, prints or times."""
 
 import inspect
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from firstorder.hyperparameters import check_names, check_value, label
+from firstorder.hyperparameters import check_names, check_value, check_whole, label
 from firstorder.rules import initial_state
 
 
@@ -16,9 +16,9 @@ class Trace:
 
     ``x``            (steps + 1, [R,] d): the iterates, ``x[0]`` the start
     ``f``            (steps + 1 [, R]): the objective there
-    ``g``            (steps, [R,] d): the gradients used, noise included; ``g[k]`` was taken at ``x[k]``
+    ``g``            (steps, [R,] d): the gradients used, with noise; ``g[k]`` was taken at ``x[k]``
     ``state``        the rule's NamedTuple, each field stacked along a leading axis of steps + 1
-    ``diverged_at``  per run: -1, or the first k at which ``x[k]``, ``f[k]`` or ``g[k]`` is not finite
+    ``diverged_at``  per run: -1, or the first k where ``x[k]``, ``f[k]`` or ``g[k]`` is not finite
     ``rule``, ``objective``, ``hyper``  what was run, for labels
     """
 
@@ -51,8 +51,8 @@ def run(
 ):
     """Apply ``rule`` to ``objective`` from ``start``, ``steps`` times, and return a ``Trace``.
 
-    ``objective``  has ``value(x)`` and ``gradient(x)`` over the last axis of ``x``; a gradient with a
-                   parameter ``t`` is told the step, 1, 2, ...
+    ``objective``  has ``value(x)`` and ``gradient(x)`` over the last axis of ``x``; a gradient with
+                   a parameter ``t`` is told the step, 1, 2, ...
     ``start``      (d,) or (R, d), floating point and finite; its dtype is that of the whole run
     ``noise``      added to the gradient: None, a standard deviation, or ``noise(rng, x, t)``
     ``project``    applied to the parameters after every step, as ``project(x)``
@@ -66,8 +66,8 @@ def run(
     what is allowed.
     """
     x = _start(start, objective)
-    steps = _whole("steps", steps)
-    rng = np.random.default_rng(_whole("seed", seed))
+    steps = check_whole("steps", steps)
+    rng = np.random.default_rng(check_whole("seed", seed))
     if on_nonfinite not in ("record", "raise"):
         raise ValueError(f"on_nonfinite must be 'record' or 'raise', got {on_nonfinite!r}")
     if noise is not None and not callable(noise):
@@ -90,7 +90,7 @@ def run(
                 g = g + noise(rng, x, t)
             elif noise:
                 g = g + noise * rng.standard_normal(x.shape)
-            g = g.astype(x.dtype, copy=False)
+            g = g.astype(x.dtype)  # a copy: the objective may use its array again
             x, state = rule(x, g, state, **{name: value(t) for name, value in at.items()})
             if project is not None:
                 x = np.asarray(project(x), dtype=g.dtype)
@@ -128,14 +128,6 @@ def _start(start, objective):
     return x
 
 
-def _whole(name, value):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be at least 0, got {value}")
-    return int(value)
-
-
 def _standard_deviation(noise):
     value = check_value("noise", noise)
     if value.ndim or value < 0:
@@ -151,7 +143,7 @@ def _schedule(name, value, steps):
 
 
 def _run_axes(x, schedules):
-    """Return x as (R, d) if anything has R values, and name -> function of t giving what rules take."""
+    """Return x as (R, d) if anything has R values, and name -> function of t: what rules take."""
     values = [v for s in schedules.values() for v in (s if isinstance(s, list) else [s])]
     lengths = {("start", len(x))} if x.ndim == 2 else set()
     for name, schedule in schedules.items():

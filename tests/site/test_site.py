@@ -1,0 +1,314 @@
+"""The built site as a reader meets it: every page in a browser, wide and narrow, light and dark.
+
+Run after ``make book``:  pytest tests/site
+"""
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+
+ROOT = Path(__file__).parents[2]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+
+# Violations of the theme that cannot be mended here, (rule, part of the element): reason.  None now.
+ALLOWED = {}
+
+
+def documents():
+    """The documents of _toc.yml, without suffix."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    names = [toc["root"]]
+    for part in [*toc.get("parts", []), toc]:
+        names += [chapter["file"] for chapter in part.get("chapters", [])]
+    return names
+
+
+PAGES = [f"{name}.html" for name in documents()]
+
+
+# --------------------------------------------------------------------------------------------------
+# In a browser
+
+
+class Loaded:
+    """A page in the browser, and what went wrong while it loaded."""
+
+    def __init__(self, context, address):
+        self.address = address
+        self.page = context.new_page()
+        self.complaints = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        self.page.on("requestfailed", lambda r: self.complaints.append(f"failed: {r.url}"))
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"console {message.type}: {message.text}")
+
+    def _request(self, request):
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.complaints.append(f"request to another host: {request.url}")
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.complaints.append(f"status {response.status}: {response.url}")
+
+    def open(self, name, size=DESKTOP, scheme="light"):
+        """Load a page and wait for its mathematics."""
+        self.complaints.clear()
+        self.page.emulate_media(media="screen", color_scheme=scheme)
+        self.page.set_viewport_size(size)
+        self.page.goto(urljoin(self.address, name))
+        self.page.evaluate("async () => { await window.MathJax?.startup?.promise }")
+        return self.page
+
+
+@pytest.fixture(scope="session")
+def loaded(context, address):
+    return Loaded(context, address)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_loads_without_complaint_and_from_here_alone(loaded, name):
+    loaded.open(name).wait_for_load_state("networkidle")
+    assert loaded.complaints == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_mathematics_is_rendered(loaded, name):
+    page = loaded.open(name)
+    sources = page.locator(".bd-article .math").count()
+    shown = page.locator(".bd-article .math mjx-container").count()
+    assert shown >= sources, f"{sources} formulae, {shown} rendered"
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    text = page.evaluate(
+        """() => {
+          const article = document.querySelector(".bd-article").cloneNode(true);
+          article.querySelectorAll("pre, code, mjx-container, script").forEach((e) => e.remove());
+          return article.textContent;
+        }"""
+    )
+    assert re.findall(r"\\\(|\\\[|\$\$|\\begin\{|\$[^$\s]+\$", text) == []
+    if not sources:
+        loads = page.locator("script[src*=mathjax]").count()
+        assert loads == 0, "MathJax is loaded on a page without mathematics"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pictures_are_described(loaded, name):
+    page = loaded.open(name)
+    pictures = page.eval_on_selector_all(
+        "img",
+        "all => all.map((i) => [i.getAttribute('alt'), i.getAttribute('src'), i.naturalWidth])",
+    )
+    for alt, source, width in pictures:
+        assert alt is not None, f"{source} has no alt text"
+        assert width > 0, f"{source} is not shown"
+        assert not re.search(r"\.(png|svg|jpe?g)$|[0-9a-f]{16}", alt), f"alt text {alt!r}"
+        assert len(alt.split()) >= 3, f"{source}: alt text {alt!r} says too little"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_phone_has_no_sideways_scroll(loaded, name):
+    page = loaded.open(name, PHONE)
+    for folded in page.locator(".toggle-hidden button.toggle-button").all():
+        folded.click()
+    page.evaluate("nameScrollers()")
+    wide = page.evaluate(
+        """() => document.scrollingElement.scrollWidth <= innerWidth ? [] :
+          [...document.querySelectorAll(".bd-article *")]
+            .filter((e) => e.getBoundingClientRect().right > innerWidth)
+            .map((e) => e.outerHTML.slice(0, 120)).concat("sideways scroll")"""
+    )
+    assert wide == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_no_violation(loaded, name, size, scheme):
+    page = loaded.open(name, size, scheme)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    page.wait_for_load_state("load")
+    page.add_style_tag(content="*, ::before, ::after { transition: none !important }")
+    page.evaluate("nameScrollers()")
+    found = [
+        f"{violation['id']} ({violation['impact']}): {node['html'][:160]} {node['failureSummary']}"
+        for violation in Axe().run(page).response["violations"]
+        for node in violation["nodes"]
+        if not any(v == violation["id"] and part in node["html"] for v, part in ALLOWED)
+    ]
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_solutions_are_folded_on_screen_and_open_in_print(loaded, name):
+    page = loaded.open(name)
+    bodies = page.locator(".solution > .admonition-title ~ *")
+    assert not any(body.is_visible() for body in bodies.all())
+    page.emulate_media(media="print")
+    assert all(body.is_visible() for body in bodies.all())
+    for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article"):
+        assert not any(element.is_visible() for element in page.locator(part).all()), part
+    assert page.locator(".bd-article h1").first.is_visible()
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
+
+
+def test_a_solution_opens_and_closes(loaded):
+    for name in PAGES:
+        page = loaded.open(name)
+        solution = page.locator(".solution").first
+        if solution.count():
+            body = solution.locator("> .admonition-title ~ *").first
+            for visible in (True, False):
+                solution.locator("button.toggle-button").press("Enter")
+                assert body.is_visible() is visible
+            return
+    pytest.fail("no page of the book has a solution")
+
+
+def test_search_finds_a_word(loaded):
+    page = loaded.open("search.html?q=gradient")
+    page.wait_for_selector("#search-results li a")
+    assert loaded.complaints == []
+
+
+def test_theme_switch_changes_the_colours_and_is_kept(loaded):
+    page = loaded.open(PAGES[0])
+    page.evaluate("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
+    page.reload()
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    assert dark != page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_pages_work_opened_as_files(context, site):
+    """Without any server: style, mathematics and pictures come from the folder."""
+    page, complaints = context.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(request.url))
+    for name in PAGES:
+        page.goto((site / name).as_uri())
+        page.evaluate("async () => { await window.MathJax?.startup?.promise }")
+        shown = page.locator(".bd-article .math mjx-container").count()
+        assert shown >= page.locator(".bd-article .math").count()
+    page.close()
+    assert complaints == []
+
+
+# --------------------------------------------------------------------------------------------------
+# In the files
+
+
+class Anchors(HTMLParser):
+    """The ids of a page and what it refers to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids += [attrs[key] for key in ("id", "name") if attrs.get(key) and tag != "meta"]
+        self.links += [attrs[key] for key in ("href", "src") if attrs.get(key)]
+
+
+@cache
+def anchors(path):
+    return Anchors(path.read_text(encoding="utf-8"))
+
+
+def html_files(site):
+    return [path for path in site.rglob("*.html") if "_static" not in path.parts]
+
+
+def test_every_page_of_the_contents_is_built(site):
+    assert [name for name in PAGES if not (site / name).exists()] == []
+
+
+def test_internal_links_and_anchors_resolve(site):
+    broken = []
+    for path in html_files(site):
+        for link in anchors(path).links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            here = f"{path.relative_to(site)}: {link}"
+            if not target.exists():
+                broken.append(f"{here} (no such file)")
+            elif parts.fragment and target.suffix == ".html":
+                if unquote(parts.fragment) not in anchors(target).ids:
+                    broken.append(f"{here} (no such anchor)")
+    assert broken == [], "\n".join(broken)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_leads_to_where_errors_are_reported(site, name):
+    text = (site / name).read_text(encoding="utf-8")
+    link = re.search(r'class="report-error" href="([^"]+)"', text)[1]
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    assert (
+        link.startswith(f"{repository}/issues/new")
+        if repository
+        else "how-to" in link
+        or (name.endswith("how-to.html") and link.endswith("#report-an-error"))
+    )
+    launches = re.findall(r"colab\.research|mybinder\.org/v2", text)
+    assert bool(launches) <= bool(repository), "launch buttons without a repository"
+
+
+def test_api_page_has_every_public_name(site):
+    """By another way than the page was made: what Python's own import shows of each module."""
+    import importlib
+    import inspect
+    import pkgutil
+
+    import firstorder
+
+    ids = set(anchors(site / "chapters" / "api.html").ids)
+    missing = []
+    for found in pkgutil.walk_packages(firstorder.__path__, "firstorder."):
+        module = importlib.import_module(found.name)
+        for name, value in vars(module).items():
+            own = getattr(value, "__module__", None) == found.name
+            public = not name.startswith("_") and (
+                inspect.isroutine(value) or inspect.isclass(value)
+            )
+            if own and public and f"{found.name}.{name}" not in ids:
+                missing.append(f"{found.name}.{name}")
+    assert missing == []
+
+
+def test_search_index_and_mathematics_come_with_the_site(site):
+    assert "gradient" in (site / "searchindex.js").read_text(encoding="utf-8")
+    fonts = list((site / "_static" / "mathjax").rglob("*.woff"))
+    assert len(fonts) == 23
+    size = sum(file.stat().st_size for file in (site / "_static" / "mathjax").rglob("*.*"))
+    assert size < 2e6
+
+
+def test_sizes_of_pages(site, request):
+    """Reported, and bounded so that no page becomes a burden on a phone."""
+    lines, sizes = ["page sizes, HTML and its pictures:"], {}
+    for name in PAGES:
+        path = site / name
+        files = {(path.parent / unquote(link)).resolve() for link in anchors(path).links}
+        pictures = [f for f in files if f.suffix in (".png", ".svg") and f.exists()]
+        sizes[name] = (path.stat().st_size + sum(f.stat().st_size for f in pictures)) / 1e6
+        lines.append(f"  {sizes[name]:6.2f} MB  {name}")
+    total = sum(f.stat().st_size for f in site.rglob("*") if f.is_file()) / 1e6
+    request.config.page_sizes = [*lines, f"  {total:6.2f} MB  the whole site"]
+    assert {name: size for name, size in sizes.items() if size > 2.5} == {}
