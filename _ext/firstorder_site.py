@@ -1,7 +1,7 @@
 """What the theme leaves to do: local mathematics, links to the repository, tidy HTML.
 
-- MathJax is copied out of the installed package sphinx-mathjax-offline, only the files in use, so that
-  the site asks no other host and nobody's bundle is committed.
+- MathJax is copied out of the installed package sphinx-mathjax-offline, only the files in use: the
+  site asks no other host, and nobody's bundle is committed.
 - While ``repository: url:`` in _config.yml is empty, the buttons that need it are left out.
 - ``templates/`` replaces some of the theme's templates and adds the footer of every page.
 """
@@ -48,12 +48,15 @@ def add_report_link(app, pagename, templatename, context, doctree):
         context["report_url"] = f"{page}#{REPORT_SECTION}"
 
 
-def drop_outdated_roles(app, pagename, templatename, context, doctree):
-    """Take away the ARIA roles of docutils' bibliography, deprecated and on the wrong elements."""
-    for role in ("doc-biblioentry", "list"):
-        context["body"] = re.sub(
-            rf'(<div(?: class="citation"| id="[^"]*")*) role="{role}"', r"\1", context.get("body", "")
-        )
+def tidy_body(app, pagename, templatename, context, doctree):
+    """Mend what the writers of other packages leave behind, for those who listen to the page."""
+    body = context.get("body", "")
+    # ARIA roles of docutils' bibliography, deprecated and on the wrong elements.
+    body = body.replace(' role="doc-biblioentry"', "")
+    body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    # A corner of a table that heads nothing is no heading.
+    body = re.sub(r'<th class="head([^"]*)">(<p></p>)?</th>', r'<td class="head\1"></td>', body)
+    context["body"] = body
 
 
 def copy_mathjax(app, exception):
@@ -107,7 +110,7 @@ def keep_with_punctuation(formula):
 def setup(app):
     app.connect("config-inited", use_repository, priority=100)
     app.connect("html-page-context", add_report_link)
-    app.connect("html-page-context", drop_outdated_roles)
+    app.connect("html-page-context", tidy_body)
     app.connect("build-finished", copy_mathjax)
     app.add_post_transform(TidyHtml)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

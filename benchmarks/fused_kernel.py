@@ -10,6 +10,7 @@ the quotient within a round.
 """
 
 import argparse
+import platform
 import time
 from statistics import median
 
@@ -76,8 +77,9 @@ def main():
         np.testing.assert_allclose(moved, contenders[BASE][1], rtol=0, atol=1e-5, err_msg=name)
 
     print(
-        f"{arguments.parameters:,} float32 parameters, {arguments.threads} threads, "
-        f"{arguments.rounds} rounds; fused: {min(seconds[BASE]) * 1000:.1f} ms\n"
+        f"{arguments.parameters:,} float32 parameters in one array, {arguments.rounds} rounds; "
+        f"one step of {BASE}: {min(seconds[BASE]) * 1000:.0f} ms.\n\n"
+        f"torch {torch.__version__}, {arguments.threads} thread(s), {platform.machine()}.\n"
     )
     print("| one Adam step | shortest, relative | median, relative |")
     print("| :-- | --: | --: |")

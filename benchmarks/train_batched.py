@@ -70,7 +70,7 @@ def loop_seconds(data, dtype, epochs, runs, options):
 
 
 def measure(repeats, epochs, runs):
-    """Return {(dtype, threads): array (repeats, 1 + baselines) of seconds}, the batched one first."""
+    """Return {(dtype, threads): seconds (repeats, 1 + baselines)}, the batched ones first."""
     data = digits()
     threads = sorted({1, os.cpu_count()})
     seconds = {(dtype, n): [] for dtype in ("float64", "float32") for n in threads}
@@ -91,9 +91,9 @@ def table(seconds, epochs, runs):
     names = " | ".join(f"loop, {name} (s) | ratio" for name in BASELINES)
     lines = [
         f"{total} runs ({len(LRS)} learning rates x {len(SEEDS)} seeds) of {steps} steps, MLP "
-        f"64-32-10 on the digits, batch size {BATCH_SIZE}, Adam.  The loops made {runs} of the runs "
-        "and their times are scaled.  Median over repeats; of the ratio also the smallest and the "
-        "largest.",
+        f"64-32-10 on the digits, batch size {BATCH_SIZE}, Adam.  The loops made {runs} of the "
+        "runs and their times are scaled.  Median over repeats; of the ratio also the smallest "
+        "and the largest.",
         "",
         f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores.",
         "",

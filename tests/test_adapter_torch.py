@@ -238,6 +238,19 @@ def test_restored_optimizer_continues_bit_for_bit(rule, how):
     assert torch.equal(train(other, copied, steps=40, start=20), expected)
 
 
+@pytest.mark.parametrize("how", ["state_dict", "weights_only", "deepcopy"])
+def test_restored_compiled_optimizer_shares_no_array(how, monkeypatch):
+    """A kernel writes the state in place, so a shared array would be stepped twice."""
+    without_inductor(monkeypatch)
+    model = network(torch.float32)
+    optimizer = Optimizer(groups(model, lr=0.01), adam, compile=True, lr=0.03)
+    train(model, optimizer, steps=5)
+    other, copied = restored(how, model, optimizer, adam, compile=True)
+    assert copied.compile
+    expected = train(model, optimizer, steps=10, start=5)
+    assert torch.equal(train(other, copied, steps=10, start=5), expected)
+
+
 def test_counter_is_a_python_number_that_no_dtype_rounds():
     model = network(torch.bfloat16)
     optimizer = Optimizer(groups(model), nadam)

@@ -20,8 +20,8 @@ def strict(monkeypatch):
     """Warnings are errors, a compilation too many is an error, and no kernel outlives its test."""
     torch._dynamo.reset()
     monkeypatch.setattr(adapter, "_fused", cache(adapter._fused.__wrapped__))
-    monkeypatch.setattr(torch._dynamo.config, "fail_on_recompile_limit_hit", True)
-    with warnings.catch_warnings():
+    limit = torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
+    with limit, warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
 
@@ -74,6 +74,17 @@ def test_compiled_rule_is_compiled_at_most_three_times(rule):
     assert 1 <= count.compilations <= 3
 
 
+def test_counting_can_fail():
+    """With every number a constant, each step is compiled anew."""
+    count = Counting()
+    compiled = torch.compile(adam, backend=count, dynamic=False)
+    x = torch.ones(7, dtype=torch.float64)
+    state = initial_state(adam, x)
+    for step in range(5):
+        x, state = compiled(x, gradient((7,), step, x.dtype), state, lr=lr(step))
+    assert count.compilations == 5
+
+
 SHAPES = [(3, 4), (5,), (2, 3, 4), (1,), (6, 1)]
 
 
@@ -114,18 +125,17 @@ def test_fused_optimizer_equals_eager_and_is_compiled_at_most_three_times(rule, 
 
 
 def test_comparison_can_fail(monkeypatch):
-    """A kernel in which the counter is stuck at its first value is told apart."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    eager, fused = optimizers(adam, SHAPES, torch.float64)
+    """A kernel that is given the bias corrections of the first step at every step is told apart."""
+    split = adapter._split
 
     def stuck(rule):
-        update = adapter._fused.__wrapped__(rule)
-        return lambda p, g, state, hyper: update(p, g, state._replace(t=0), hyper)
+        counters, number_part, array_part = split(rule)
+        return counters, lambda t, *hyper: (number_part(0, *hyper)[0], [t + 1]), array_part
 
-    stuck = cache(stuck)
-    real = adapter._fused
-    monkeypatch.setattr(adapter, "_fused", stuck)
-    monkeypatch.setattr(stuck, "__wrapped__", real.__wrapped__, raising=False)
+    monkeypatch.setattr(adapter, "_split", stuck)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    eager, fused = optimizers(adam, SHAPES, torch.float64)
+    compare(eager, fused, rtol=1e-14, atol=1e-15, steps=1)
     with pytest.raises(AssertionError, match="not close"):
         compare(eager, fused, rtol=1e-14, atol=1e-15, steps=3)
 
@@ -148,11 +158,13 @@ def test_real_kernel_in_other_precisions(dtype, rtol):
 
 
 @inductor
-def test_real_kernel_on_a_memory_format_of_its_own():
-    """Not contiguous: the kernel is made for the shape, and writes where the parameter lies."""
-    eager, fused = optimizers(adam, [(2, 3, 4, 5)], torch.float64)
+def test_real_kernel_on_a_parameter_that_is_not_contiguous():
+    """The kernel is made for the shape, and writes where the parameter lies."""
+    eager, fused = optimizers(adam, [(7, 3)], torch.float64)
     for optimizer in (eager, fused):
         p = optimizer.param_groups[0]["params"][0]
-        p.data = p.data.to(memory_format=torch.channels_last)
+        p.data = p.data.t()
+    memory = p.data_ptr()
     compare(eager, fused, rtol=1e-12, atol=1e-14, steps=5)
-    assert fused.state[p]["m"].stride() == p.stride() != p.contiguous().stride()
+    assert p.data_ptr() == memory
+    assert fused.state[p]["m"].stride() == p.stride() == (1, 3)

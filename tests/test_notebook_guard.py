@@ -3,6 +3,7 @@
 The book has this repository's ``conftest.py``, settings and tools, one notebook and one test file.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -81,6 +82,42 @@ def run_pytest(folder, *arguments):
     return done.returncode, done.stdout + done.stderr
 
 
+# Reads lists of arguments, runs pytest with each in a fork that has the libraries loaded.
+MANY = """
+import json, os, sys
+import firstorder, hypothesis, nbval.plugin, pytest
+
+for arguments in json.load(sys.stdin):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+        os.close(reader)
+        status = pytest.main(arguments)
+        sys.stdout.flush()
+        os._exit(status)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as pipe:
+        said = pipe.read()
+    status = os.waitstatus_to_exitcode(os.wait()[1])
+    print(json.dumps([status, said]), flush=True)
+"""
+
+
+def run_pytest_often(folder, lists):
+    """Like ``run_pytest`` with each list of arguments, in less time."""
+    done = subprocess.run(
+        [sys.executable, "-c", MANY],
+        input=json.dumps([["--color=no", "-p", "no:xdist", *arguments] for arguments in lists]),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 # --------------------------------------------------------------------------------------------------
 # What nbval alone sees, and what it does not: one run of a book with a notebook for each fault
 
@@ -133,52 +170,69 @@ def test_the_report_shows_what_differs(report):
 
 
 # --------------------------------------------------------------------------------------------------
-# Ways to leave a notebook out
+# Ways to leave a notebook out, and what a run of a part may leave out
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--ignore=chapters/small.ipynb",),
-        ("--ignore=chapters/small.ipynb", "-n", "2", "--dist", "loadfile"),
-        ("--deselect=chapters/small.ipynb",),
-        ("--deselect=chapters/small.ipynb::Cell 2",),
-        ("--ignore-glob=*.ipynb",),
-    ],
-    ids=["ignored", "ignored, two workers", "deselected", "one cell deselected", "by pattern"],
-)
-def test_a_notebook_left_out_of_the_whole_run(book, arguments):
-    status, said = run_pytest(book.parent.parent, *arguments)
+LEFT_OUT = {
+    "ignored": ["--ignore=chapters/small.ipynb"],
+    "deselected": ["--deselect=chapters/small.ipynb"],
+    "one cell deselected": ["--deselect=chapters/small.ipynb::Cell 2"],
+    "ignored by pattern": ["--ignore-glob=*.ipynb"],
+}
+SOFTENED = {
+    "lax": ["--nbval-lax"],
+    "sanitized": ["--nbval-sanitize-with=anything"],
+    "not asked for": ["-o", "addopts="],
+    "switched off": ["-p", "no:nbval"],
+}
+PARTS = {
+    "a notebook by name": ["chapters/stripped.ipynb", "-k", "stored"],
+    "a test by name": ["tests/test_nothing.py"],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, executed):
+    """What pytest said to each of these arguments in a small book: name -> (status, text)."""
+    book = make_book(tmp_path_factory.mktemp("book"), executed)
+    named = LEFT_OUT | SOFTENED
+    runs = dict(zip(named, run_pytest_often(book.parent.parent, named.values()), strict=True))
+    shutil.copy(book, book.with_stem("stripped"))
+    edit(book.with_stem("stripped"), strip)
+    said = run_pytest_often(book.parent.parent, PARTS.values())
+    return runs | dict(zip(PARTS, said, strict=True))
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_a_notebook_left_out_of_the_whole_run(runs, name):
+    status, said = runs[name]
     assert status == 1
     assert "FAILED chapters/small.ipynb" in said
     assert "not every code cell of this notebook is in the run" in said
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("--nbval-lax",),
-        ("--nbval-sanitize-with=anything",),
-        ("-o", "addopts="),
-        ("-p", "no:nbval"),
-    ],
-    ids=" ".join,
-)
-def test_nbval_switched_off_or_softened(book, arguments):
+def test_a_notebook_left_out_on_two_workers(book):
+    arguments = (*LEFT_OUT["ignored"], "-n", "2", "--dist", "loadfile")
     status, said = run_pytest(book.parent.parent, *arguments)
+    assert status == 1
+    assert "not every code cell of this notebook is in the run" in said
+
+
+@pytest.mark.parametrize("name", SOFTENED)
+def test_nbval_switched_off_or_softened(runs, name):
+    status, said = runs[name]
     assert status not in (0, 1)
     assert "passed" not in said
 
 
-def test_a_notebook_asked_for_by_name_is_guarded_too(book):
-    edit(book, strip)
-    status, said = run_pytest(book.parent.parent, "chapters/small.ipynb", "-k", "stored")
+def test_a_notebook_asked_for_by_name_is_guarded_too(runs):
+    status, said = runs["a notebook by name"]
     assert status == 1
     assert "never executed" in said
 
 
-def test_a_test_asked_for_by_name_asks_for_no_notebook(book):
-    status, said = run_pytest(book.parent.parent, "tests/test_nothing.py")
+def test_a_test_asked_for_by_name_asks_for_no_notebook(runs):
+    status, said = runs["a test by name"]
     assert status == 0
     assert "1 passed" in said
 

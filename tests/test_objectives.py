@@ -309,6 +309,9 @@ def test_grid_is_what_contour_plots_take():
     assert surface.f.shape == (7, 7)
     assert (surface.x1[0], surface.x1[-1], surface.x2[0], surface.x2[-1]) == (-2, 2, -1, 3)
     assert surface.f[2, 5] == rosenbrock.value(np.array([surface.x1[5], surface.x2[2]]))
+    near = rosenbrock.grid(3, window=((0, 1), (5, 7)))
+    assert (near.x1.tolist(), near.x2.tolist()) == ([0, 0.5, 1], [5, 6, 7])
+    assert near.f[2, 0] == 1 + 100 * 7**2
     line = lessard.grid(9)
     assert line.x2 is None
     assert line.f[4] == lessard.value(line.x1[4:5])

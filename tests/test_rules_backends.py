@@ -234,6 +234,14 @@ def test_initial_state_is_zeros_like_x(rule, backend):
             np.testing.assert_array_equal(numbers(value), np.zeros(10))
 
 
+@every_rule
+def test_counters_start_at_whole_zero_and_products_at_one(rule):
+    state = initial_state(rule, start())
+    assert type(getattr(state, "t", 0)) is int
+    assert getattr(state, "t", 0) == 0
+    assert getattr(state, "mu_prod", 1.0) == 1.0
+
+
 def test_initial_state_of_partials():
     x = start()
     once = partial(rules.adam, lr=0.5)

@@ -97,7 +97,7 @@ def execute(notebook, folder):
 
 
 def smaller(png):
-    """Return a picture (base64) with at most 128 colours: a third of the bytes, the same to the eye."""
+    """Return a picture (base64) in at most 128 colours: a third of the bytes, the same to see."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     picture = picture.quantize(128, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     file = io.BytesIO()

@@ -107,7 +107,7 @@ class Objective:
         return hessian.T
 
     def grid(self, n=200, window=None):
-        """Return a ``Surface`` of n points along each axis of ``window``, by default the objective's.
+        """Return a ``Surface`` of n points along each axis of ``window``, else of its own window.
 
         Raises ``ValueError`` for an objective of more than two coordinates.
         """

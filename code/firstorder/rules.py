@@ -9,13 +9,12 @@ new state, and changes nothing it was given:
 or SymPy.  Every operation is element-wise.  A hyper-parameter is a number, an array that broadcasts
 against ``x``, or a symbol.  Python numbers keep the dtype of ``x``.
 
-``t`` counts steps from 1.  Symbols are those of the book's notation table: ``m`` is a running mean of
-gradients, ``v`` of their squares (in ``momentum`` and ``nesterov``: the velocity), a hat marks a mean
-corrected for its start at zero.  A rule checks nothing; ``run``, ``train`` and the adapters do.
+``t`` counts steps from 1.  Symbols are those of the book's notation table: ``m`` is a running mean
+of gradients, ``v`` of their squares (in ``momentum`` and ``nesterov``: the velocity), a hat marks a
+mean corrected for its start at zero.  A rule checks nothing: ``run``, ``train`` and adapters do.
 """
 
 import inspect
-from functools import partial
 from typing import Any, NamedTuple
 
 from firstorder.namespace import namespace
@@ -261,15 +260,12 @@ def initial_state(rule, x):
     """Return the state in which ``rule`` starts at ``x``.
 
     ``rule`` is a rule or a ``functools.partial`` of one; ``x`` an array, tensor or symbol.  Fields
-    without a default become zeros of the shape, dtype and library of ``x``; the others, counters and
-    running products, keep their default.
+    without a default become zeros of the shape, dtype and library of ``x``; the others, counters
+    and running products, keep their default.
 
     Raises ``TypeError`` if ``rule`` has no parameter ``state`` annotated with a NamedTuple.
     """
-    function = rule
-    while isinstance(function, partial):
-        function = function.func
-    parameter = inspect.signature(function).parameters.get("state") if callable(function) else None
+    parameter = inspect.signature(rule).parameters.get("state") if callable(rule) else None
     kind = getattr(parameter, "annotation", None)
     if not hasattr(kind, "_field_defaults"):
         raise TypeError(

@@ -272,14 +272,14 @@ def _positive(expression):
     """Replace every 1 - beta**k by a positive symbol; return that, and what the symbols mean."""
     below_one, symbols = _below_one(), {}
 
-    def stand_in(total):
+    def replaced(total):
         for sign in (1, -1):
             base, exponent = (1 - sign * total).as_base_exp()
             if base in below_one and exponent.is_positive:
                 return sign * symbols.setdefault(sign * total, sympy.Dummy(positive=True))
         return total
 
-    expression = expression.replace(lambda part: part.is_Add, stand_in)
+    expression = expression.replace(lambda part: part.is_Add, replaced)
     return expression, {stand_in: meaning for meaning, stand_in in symbols.items()}
 
 

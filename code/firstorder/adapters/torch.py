@@ -23,8 +23,10 @@ class Optimizer(torch.optim.Optimizer):
     ``rule``      a rule, a ``functools.partial`` of one, or a function of the same form
     ``maximize``  climb instead of descend; default False
     ``compile``   run the rule as one fused kernel made by ``torch.compile``; default False.  The
-                  kernel is made at the first step (seconds) and serves every parameter of its dtype
-                  and every optimizer with this rule.  On a CPU this needs a C++ compiler
+                  kernel is made at the first step, in seconds, and serves every parameter of its
+                  dtype and every optimizer with this rule.  It pays for large parameters: for a
+                  few thousand elements the call costs more than it saves.  On a CPU this needs a
+                  C++ compiler
     ``hyper``     the rule's hyper-parameters, one number each (``lr`` may be a one-element tensor);
                   defaults are the rule's
 
