@@ -8,9 +8,10 @@ fails, and so does a run of the whole suite that misses a cell.
 import os
 from collections import Counter
 
-import notebooks
 import pytest
 from nbval.plugin import IPyNbCell
+
+import notebooks
 
 AIRFOIL = notebooks.CHAPTERS / "airfoil.ipynb"  # the one notebook that needs a download
 

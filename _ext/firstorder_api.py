@@ -13,6 +13,7 @@ import pkgutil
 import re
 import textwrap
 import tokenize
+from functools import cached_property
 
 from sphinx.errors import ExtensionError
 
@@ -53,7 +54,7 @@ def public_names(module):
 
 def methods(cls):
     """The public methods and properties that a class itself defines."""
-    kinds = (property, classmethod, staticmethod)
+    kinds = (property, cached_property, classmethod, staticmethod)
     return {
         name: member
         for name, member in vars(cls).items()
@@ -162,12 +163,17 @@ def docstring_to_rst(text, links):
     return out
 
 
-def links_from(module, everything):
-    """Names that a docstring of ``module`` may mean -> full names; its own come first."""
-    links = {}
+def links_from(module, everything, parameters=()):
+    """Names that a docstring of ``module`` may mean -> full names.
+
+    Its own names, those the package exports, and classes; never a parameter of what it documents.
+    """
+    exported, links = vars(importlib.import_module(PACKAGE)), {}
     for other in [*everything, module]:
-        links |= {name: f"{other.__name__}.{name}" for name in public_names(other)}
-    return links
+        for name in public_names(other):
+            if other is module or name in exported or name[0].isupper():
+                links[name] = f"{other.__name__}.{name}"
+    return {name: full for name, full in links.items() if name not in parameters}
 
 
 # --------------------------------------------------------------------------------------------------
@@ -220,7 +226,8 @@ def write_page(app, docname, content):
 def show_docstring(app, what, name, obj, options, lines):
     everything = modules()
     module = next(m for m in everything if name.startswith(m.__name__ + "."))
-    links = links_from(module, everything)
+    parameters = inspect.signature(obj).parameters if inspect.isfunction(obj) else ()
+    links = links_from(module, everything, parameters)
     shown = docstring_to_rst("\n".join(lines), links)
     if is_named_tuple(obj):
         for field, comment in field_comments(obj).items():
@@ -228,8 +235,14 @@ def show_docstring(app, what, name, obj, options, lines):
     lines[:] = shown
 
 
+def show_signature(app, what, name, obj, options, signature, annotation):
+    """A field made by a factory has no default that could be read: leave it open."""
+    return (signature or "").replace("<factory>", "...") or None, annotation
+
+
 def setup(app):
     app.connect("source-read", write_page)
     app.connect("autodoc-process-docstring", show_docstring)
+    app.connect("autodoc-process-signature", show_signature)
     app.connect("env-get-outdated", lambda app, env, added, changed, removed: [PAGE])
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

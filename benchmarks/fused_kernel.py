@@ -16,6 +16,7 @@ from statistics import median
 
 import numpy as np
 import torch
+
 from firstorder.adapters.torch import Optimizer
 from firstorder.rules import adam, initial_state
 

@@ -19,6 +19,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
+
 from firstorder import rules
 from firstorder.datasets import digits, minibatches
 from firstorder.train import mlp, train

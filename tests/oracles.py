@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from firstorder import rules
 
 RECORDED = Path(__file__).parent / "recorded"

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+
 from firstorder.adapters.d2l import quiet, trainer
 from firstorder.datasets import airfoil
 from firstorder.rules import RULES, adam, initial_state, momentum, sgd

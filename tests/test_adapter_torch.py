@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from torch.optim import lr_scheduler
+
 from firstorder import rules
 from firstorder.adapters import torch as adapter
 from firstorder.adapters.torch import Optimizer
 from firstorder.rules import RULES, adam, momentum, nadam, sgd
-from torch.optim import lr_scheduler
 
 STEPS = 60
 

@@ -6,6 +6,7 @@ from functools import cache, partial
 
 import pytest
 import torch
+
 from firstorder.adapters import torch as adapter
 from firstorder.adapters.torch import Optimizer
 from firstorder.rules import RULES, adam, initial_state
@@ -115,13 +116,13 @@ def compare(eager, fused, rtol, atol, steps=STEPS):
 
 
 @EVERY_RULE
-def test_fused_optimizer_equals_eager_and_is_compiled_at_most_three_times(rule, monkeypatch):
+def test_fused_optimizer_equals_eager_and_is_compiled_twice(rule, monkeypatch):
     """One kernel for all shapes, and one for single elements."""
     count = Counting()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count, fullgraph=True))
     compare(*optimizers(rule, SHAPES, torch.float64), rtol=1e-14, atol=1e-15)
     compare(*optimizers(rule, [(8,), (9, 2)], torch.float64), rtol=1e-14, atol=1e-15, steps=3)
-    assert 1 <= count.compilations <= 3
+    assert count.compilations == 2
 
 
 def test_comparison_can_fail(monkeypatch):

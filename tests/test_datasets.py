@@ -8,10 +8,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pooch
 import pytest
-from firstorder import datasets
-from firstorder.datasets import airfoil, airfoil_path, digits, minibatches, sparse
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
+
+from firstorder import datasets
+from firstorder.datasets import airfoil, airfoil_path, digits, minibatches, sparse
 
 
 def check_shapes(data, n_train, n_val, d):

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from firstorder import hyperparameters, rules
 from firstorder.hyperparameters import check, check_names, check_value, check_whole, label, names
 from oracles import REFERENCES, by_name

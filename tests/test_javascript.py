@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+
 from firstorder import javascript, rules
 from firstorder.hyperparameters import names
 from firstorder.objectives import (

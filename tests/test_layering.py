@@ -5,8 +5,9 @@ import json
 import subprocess
 import sys
 
-import notebooks
 import pytest
+
+import notebooks
 from firstorder.rules import RULES
 from oracles import REFERENCES
 from planned import CHAPTER, PLANNED

@@ -6,9 +6,10 @@ What one notebook must look like is tested where it is collected, in ``conftest.
 import subprocess
 import sys
 
-import notebooks
 import pytest
 import yaml
+
+import notebooks
 
 ADDRESS = "https://example.org/somebody/first-order"
 

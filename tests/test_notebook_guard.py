@@ -4,14 +4,16 @@ The book has this repository's ``conftest.py``, settings and tools, one notebook
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 
 import nbformat
-import notebooks
 import pytest
+
+import notebooks
 import refresh
 
 CELLS = [
@@ -75,10 +77,17 @@ def strip(notebook):
             cell.outputs, cell.execution_count = [], None
 
 
-def run_pytest(folder, *arguments):
+def run_pytest(folder, *arguments, **environment):
     """Run pytest in the folder of a book; return its exit status and what it printed."""
     command = [sys.executable, "-m", "pytest", "--color=no", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | environment,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -235,6 +244,43 @@ def test_a_test_asked_for_by_name_asks_for_no_notebook(runs):
     status, said = runs["a test by name"]
     assert status == 0
     assert "1 passed" in said
+
+
+# --------------------------------------------------------------------------------------------------
+# The one notebook that may be skipped
+
+
+AIRFOIL_MISSING = """
+from firstorder import datasets
+
+def airfoil_path():
+    raise FileNotFoundError("put the file into FIRSTORDER_DATA")
+
+datasets.airfoil_path = airfoil_path
+"""
+
+
+@pytest.fixture
+def airfoil_book(book):
+    """A small book whose notebook is called airfoil and whose data are nowhere to be had."""
+    book.rename(book.with_stem("airfoil"))
+    (book.parent.parent / "tests" / "conftest.py").write_text(AIRFOIL_MISSING)
+    return book.with_stem("airfoil")
+
+
+def test_the_airfoil_notebook_is_skipped_loudly_without_its_data(airfoil_book):
+    status, said = run_pytest(airfoil_book.parent.parent, CI="")
+    assert status == 0
+    assert "chapters/airfoil.ipynb WAS NOT RUN" in said
+    assert "put the file into FIRSTORDER_DATA" in said
+
+
+def test_but_never_in_ci(airfoil_book):
+    edit(airfoil_book, set_source(4, "import no_such_data"))
+    status, said = run_pytest(airfoil_book.parent.parent, CI="true")
+    assert status == 1
+    assert "FAILED chapters/airfoil.ipynb::Cell 3" in said
+    assert "WAS NOT RUN" not in said
 
 
 # --------------------------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 import ast
 import inspect
 from itertools import pairwise
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from firstorder import rules
-from firstorder.notebook import glue, source, table
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from markdown_it import MarkdownIt
+
+from firstorder import rules
+from firstorder.notebook import columns, glue, source, sweeps, table
 
 
 @pytest.mark.parametrize("thing", [rules.adam, rules.Moments, rules.initial_state])
@@ -48,6 +51,40 @@ def test_table():
         "rmsprop   10  −2.25"
     )  # fmt: skip
     assert shown._repr_mimebundle_()["text/plain"] == repr(shown)
+
+
+def rows(shown):
+    return [[content for content, _ in row] for row in cells(shown)]
+
+
+def test_columns_format_what_is_not_whole_except_in_the_first():
+    data = {
+        "η": np.array([0.001, 0.5]),
+        "steps": np.array([7, 12]),
+        "f": [1.23456, 2.0],
+        "end": ["a", True],
+    }
+    assert rows(columns(data, ".2f"))[1:] == [
+        ["0.001", "7", "1.23", "a"],
+        ["0.5", "12", "2.00", "True"],
+    ]
+    by_heading = columns(data, {"η": ".0e", "f": ".1f"})
+    assert rows(by_heading)[1:] == [["1e-03", "7", "1.2", "a"], ["5e-01", "12", "2.0", "True"]]
+    with pytest.raises(ValueError, match="'a': 1, 'b': 2"):
+        columns({"a": [1], "b": [1, 2]})
+
+
+def test_sweeps_say_when_the_best_is_at_the_edge_of_its_grid():
+    def history(lr, interior):
+        best = SimpleNamespace(lr=lr, index=1, value=0.25, interior=interior)
+        return SimpleNamespace(
+            best=lambda of: best, quantiles=lambda q, of: np.full((1, 3, 2), [9.0, q[0]])
+        )
+
+    shown = rows(sweeps({"Adam": history(0.0123, True), "SGD": history(1.0, False)}))
+    assert shown[0][-2:] == ["validation loss", "middle half of the seeds"]
+    assert shown[1] == ["Adam", "0.012", "inside", "0.250", "0.250 to 0.750"]
+    assert shown[2][1:3] == ["1", "AT ITS EDGE"]
 
 
 def test_alignment():

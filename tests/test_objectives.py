@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+
 from firstorder import objectives
 from firstorder.objectives import (
     Objective,
@@ -249,6 +250,30 @@ def test_reddi_is_its_average_loss_on_the_interval():
 
 # --------------------------------------------------------------------------------------------------
 # Arrays
+
+
+def test_scaled_is_the_objective_times_the_factor():
+    x = np.array([[0.3, -1.7], [2.0, 1.0]])
+    twice = objectives.scaled(objectives.beale, 2.0)
+    assert np.allclose(twice.value(x), 2 * objectives.beale.value(x), rtol=1e-14)
+    assert np.allclose(twice.gradient(x), 2 * objectives.beale.gradient(x), rtol=1e-14)
+    for factor in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="factor must be finite and positive"):
+            objectives.scaled(objectives.beale, factor)
+
+
+def test_given_gradients_are_those_the_rule_gets():
+    path = np.array([[1.0, -2.0], [3.0, 0.5]])
+    assert np.array_equal(run(sgd, objectives.Given(path), np.zeros(2), 2, lr=1.0).g, path)
+    single = run(sgd, objectives.Given(path[:, 0]), np.zeros((4, 1)), 2, lr=1.0)
+    assert np.array_equal(single.g[:, 3, 0], path[:, 0])
+    assert not single.f.any()
+    assert np.array_equal(run(sgd, objectives.Given(-0.5), np.zeros(1), 3, lr=1.0).x[-1], [1.5])
+    with pytest.raises(TypeError, match="gradients must be floating point"):
+        objectives.Given([1, 2])
+    for wrong in ([], [np.inf], np.zeros((2, 2, 2))):
+        with pytest.raises(ValueError, match="gradients must be finite"):
+            objectives.Given(np.asarray(wrong, dtype=float))
 
 
 @EACH

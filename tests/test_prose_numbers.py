@@ -27,8 +27,9 @@ import re
 from functools import cache
 
 import nbformat
-import notebooks
 import pytest
+
+import notebooks
 from firstorder.rules import RULES
 
 # page: {number as it is typed: an expression in Python with this value, or a reason in words}

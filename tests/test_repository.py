@@ -6,9 +6,10 @@ import re
 import sys
 import tomllib
 
-import notebooks
 import pytest
 import yaml
+
+import notebooks
 
 ROOT = notebooks.ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import sympy
+
 from firstorder import rules
 from firstorder.rules import initial_state
 from oracles import REFERENCES, by_name, follow, gradients, start

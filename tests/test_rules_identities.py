@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 import sympy
+
 from firstorder import rules
 from firstorder.rules import initial_state
 from oracles import REFERENCES, by_name

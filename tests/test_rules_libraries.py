@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+
 from firstorder import rules
 from oracles import REFERENCES, TINY, by_name, follow, gradients, start
 

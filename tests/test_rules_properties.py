@@ -6,9 +6,10 @@ permutations only; these are compared without any tolerance.
 
 import numpy as np
 import pytest
-from firstorder import rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from firstorder import rules
 from oracles import REFERENCES, TINY, by_name, follow
 
 EVERY = list(REFERENCES)

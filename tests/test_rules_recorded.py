@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from firstorder.rules import initial_state
 from oracles import RECORDED, REFERENCES, by_name, follow, recorded
 

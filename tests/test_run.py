@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from firstorder import rules
 from firstorder.rules import initial_state
 from firstorder.run import Trace, run

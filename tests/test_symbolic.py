@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import sympy
+from sympy import Rational, sqrt
+
 from firstorder import rules, symbolic
 from firstorder.rules import RULES, Accumulator, Stateless, nadam_constant
 from firstorder.symbolic import equal, first_step, symbol, trace, unrolled, update, weights
-from sympy import Rational, sqrt
 
 ALL = (*RULES, nadam_constant)
 EACH = pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.__name__)

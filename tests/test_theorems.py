@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 import pytest
-from firstorder import rules, run
-from firstorder.rules import initial_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from firstorder import rules, run
+from firstorder.rules import initial_state
 from oracles import TINY
 
 

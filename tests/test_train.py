@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+
 from firstorder import rules
 from firstorder.datasets import Dataset, digits, minibatches
 from firstorder.train import (

@@ -125,14 +125,26 @@ def _identity(cell, used):
 
 
 def formatted(notebook):
-    """Return the notebook with its code cells formatted by ruff."""
-    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename", "_.ipynb", "-"]
-    done = subprocess.run(
-        ruff, input=text(notebook), capture_output=True, text=True, encoding="utf-8", cwd=ROOT
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return nbformat.reads(done.stdout, as_version=4)
+    """Return the notebook with its imports sorted and its code cells formatted by ruff."""
+    stored = text(notebook)
+    for command in (["check", "--select", "I", "--fix-only"], ["format"]):
+        ruff = [
+            sys.executable,
+            "-m",
+            "ruff",
+            *command,
+            "--quiet",
+            "--stdin-filename",
+            "_.ipynb",
+            "-",
+        ]
+        done = subprocess.run(
+            ruff, input=stored, capture_output=True, text=True, encoding="utf-8", cwd=ROOT
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        stored = done.stdout
+    return nbformat.reads(stored, as_version=4)
 
 
 def prepare_environment():

@@ -16,10 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-import notebooks
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from PIL import Image
+
+import notebooks
 
 LONGEST = 120  # seconds a cell may take
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # IPython colours its tracebacks

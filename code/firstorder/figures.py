@@ -1,8 +1,8 @@
 """The book's figures: traces in, matplotlib Axes out.
 
 Every optimizer has one colour, marker, line style and place, for the whole book, in ``LOOK``.
-``style()`` sets matplotlib's parameters, once, in a chapter's import cell.  Every function draws what
-it is given and computes no result; each takes
+``style()`` sets matplotlib's parameters, once, in a chapter's import cell.  Every function draws
+what it is given and computes no result; each takes
 
 ``ax``   the Axes to draw into; by default those of a new figure
 ``alt``  what the figure shows, in words, for readers who do not see it; ``alt_text`` gives it back
@@ -11,33 +11,30 @@ it is given and computes no result; each takes
 and returns the Axes.  Wrong input raises ``TypeError`` or ``ValueError`` before anything is drawn.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import colors
+from matplotlib import colors, patheffects, ticker
+from matplotlib.figure import FigureBase
+from matplotlib.lines import Line2D
 
 from firstorder.run import Trace
-
-if TYPE_CHECKING:  # loads torch
-    from firstorder.train import History
 
 # --------------------------------------------------------------------------------------------------
 # One look
 
 
 class Look(NamedTuple):
-    """How an optimizer looks: ``colour``, ``marker``, line ``dash``, ``order`` and ``label``."""
+    """How an optimizer looks."""
 
     colour: str
     marker: str
-    dash: str | tuple
-    order: int
+    dash: str | tuple  # line style, used where a line has no markers
+    order: int  # of the chapters
     label: str
 
 
@@ -100,6 +97,8 @@ def style():
             "figure.dpi": DPI,
             "savefig.dpi": DPI,
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.06,
+            "figure.constrained_layout.h_pad": 0.06,
             "figure.facecolor": PAPER,
             "savefig.facecolor": PAPER,
             "axes.facecolor": PAPER,
@@ -130,9 +129,11 @@ def style():
             "grid.linewidth": 0.7,
             "lines.linewidth": 1.8,
             "lines.markersize": 5.5,
+            "lines.solid_joinstyle": "round",
             "legend.frameon": False,
-            "legend.handlelength": 2.4,
-            "legend.columnspacing": 1.4,
+            "legend.handlelength": 1.9,
+            "legend.handletextpad": 0.5,
+            "legend.columnspacing": 1.3,
             "svg.hashsalt": "firstorder",
             "svg.fonttype": "path",
         }
@@ -154,8 +155,8 @@ def _inline_pictures():
 
 def alt_text(figure):
     """Return the alternative text of a figure or of Axes; of several panels, joined in order."""
-    axes = figure.axes if hasattr(figure, "axes") and isinstance(figure.axes, list) else [figure]
-    return " ".join(text for ax in axes if (text := getattr(ax, "_alt", None)))
+    axes = figure.axes if isinstance(figure, FigureBase) else [figure]
+    return " ".join(ax._alt for ax in axes if hasattr(ax, "_alt"))
 
 
 def save(figure, path):
@@ -170,8 +171,7 @@ def save(figure, path):
     if not text:
         raise ValueError("figure must have an alternative text; give alt= when drawing it")
     without = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
-    figure = getattr(figure, "figure", None) or figure
-    figure.savefig(path, metadata={"Description": text, **without})
+    figure.get_figure().savefig(path, metadata={"Description": text, **without})
 
 
 # --------------------------------------------------------------------------------------------------
@@ -195,24 +195,24 @@ def paths(
 ):
     """Draw iterates on the contours of a surface, or on the graph of a function of one variable.
 
-    ``surface``  ``name, x1, x2, f, minimisers``, as ``objective.grid(n)`` gives it; with one variable
-                 ``x2`` is None
+    ``surface``  ``name, x1, x2, f, minimisers``, as ``objective.grid(n)`` gives it; with one
+                 variable ``x2`` is None
     ``traces``   a Trace, several, or a dict of label: Trace, in two coordinates (or one)
     ``runs``     of traces with a run axis: the indices to draw, by default all
     ``labels``   one a path; by default the optimizer, or the hyper-parameter that differs
-    ``every``    a marker at every so many iterates; by default at each of up to 30, else spread evenly
-                 along the path
+    ``every``    a marker at every so many iterates; by default at each of up to 30, else spread
+                 evenly along the path
     ``levels``   of the contours; by default 12, spaced by ratio where the surface is steep
 
     A ring marks the start, a cross every minimiser, a large marker where a path ends.
     """
-    entries = _entries(traces, runs, labels)
+    entries = _trace_lines(traces, runs, labels)
     one = surface.x2 is None
-    for entry in entries:
-        if entry.trace.x.shape[-1] != (1 if one else 2):
+    for _, _, trace, _ in entries:
+        if trace.x.shape[-1] != (1 if one else 2):
             raise ValueError(
                 f"traces must have {1 if one else 2} coordinates on {surface.name}, "
-                f"got {entry.trace.x.shape[-1]}"
+                f"got {trace.x.shape[-1]}"
             )
     ax = _axes(ax, alt)
     if one:
@@ -226,18 +226,20 @@ def paths(
         ax.set(ylim=ylim)
     ax.autoscale(False)
 
-    far = 1e4 * np.ptp(surface.x1)
-    for look, label, trace in entries:
-        x1 = np.clip(trace.x[:, 0], -far, far)  # a diverging path leaves the window: enough is drawn
+    far = 1e4 * np.ptp(surface.x1)  # a diverging path leaves the window; more is not drawn
+    for look, label, trace, _ in entries:
+        x1 = np.clip(trace.x[:, 0], -far, far)
         x2 = np.clip(trace.f if one else trace.x[:, 1], -far, far)
         spread = every or (1 if trace.steps <= 30 else 0.06)
-        ax.plot(x1, x2, **_line(look), markevery=spread, markersize=4, label=label)
-        ax.plot(x1[-1:], x2[-1:], **_point(look), markersize=8)
-    for start in np.unique([(e.trace.x[0, 0], e.trace.f[0] if one else e.trace.x[0, 1]) for e in entries], axis=0):
-        ax.plot(*start, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK, zorder=4)
+        ax.plot(x1, x2, **_line(look), markevery=spread, markersize=4.5, label=label)
+        ax.plot(x1[-1:], x2[-1:], **_point(look), markersize=8.5)
+        ax.plot(
+            x1[0], x2[0], "o", markersize=9, markerfacecolor=PAPER, markeredgecolor=INK, zorder=4
+        )
     for minimiser in [] if one or surface.minimisers is None else surface.minimisers:
-        ax.plot(*minimiser, "+", markersize=11, color=INK, markeredgewidth=1.6, zorder=5)
-    _legend(ax, len(entries) > 1)
+        ax.plot(*minimiser, "+", **_CROSS, markersize=11)
+    _whole_numbers(ax.xaxis)
+    _legend(ax, _named(ax) * (len(entries) > 1))
     return ax
 
 
@@ -262,35 +264,42 @@ def losses(
     ``quantity``  of Histories: "loss" (a value each step), "train_loss", "val_loss" or
                   "val_accuracy" (a value each epoch)
     ``minimum``   subtracted from the loss, for a distance to the minimum
-    ``lr``        of Histories with several learning rates: the one to draw, or one for each History;
-                  by default a line for each
+    ``lr``        of Histories with several learning rates: the one to draw, or one for each
+                  History; by default a line for each
     ``runs``      of traces with a run axis: the indices to draw, by default all
     ``band``      quantiles over seeds between which a History is shaded; its line is the median
 
     Lines are labelled at their ends.
     """
+    if quantity not in _QUANTITIES:
+        raise ValueError(f"quantity must be one of {', '.join(_QUANTITIES)}, got {quantity!r}")
+    drawn = []  # look, label, line, band
     if all(isinstance(item, Trace) for item in _items(data)):
-        entries = _entries(data, runs, labels)
-        x, default = "Step", "Loss" if not minimum else "Loss above its minimum"
-        lines = [(e.look, e.label, e.trace.f[:, None], ()) for e in entries]
+        xlabel, ylabel = (
+            xlabel or "Step",
+            ylabel or ("Loss above its minimum" if minimum else "Loss"),
+        )
+        for look, label, trace, _ in _trace_lines(data, runs, labels):
+            drawn.append((look, label, trace.f - minimum, None))
     else:
-        x, default = ("Step" if quantity == "loss" else "Epoch"), _QUANTITIES[_quantity(quantity)]
-        lines = [
-            (look, label, getattr(history, quantity)[:, k], band)
-            for look, label, history, k in _history_entries(data, lr, labels)
-        ]
+        xlabel = xlabel or ("Step" if quantity == "loss" else "Epoch")
+        ylabel = ylabel or _QUANTITIES[quantity]
+        for look, label, history, k in _history_lines(data, lr, labels):
+            low, median, high = (
+                history.quantiles((band[0], 0.5, band[1]), quantity)[..., k] - minimum
+            )
+            drawn.append((look, label, median, (low, high)))
     ax = _axes(ax, alt)
-    for look, label, values, quantiles in lines:
-        values = values - minimum
-        steps = np.arange(len(values))
-        ax.plot(steps, _quantile(values, 0.5), **_line(look, marker=False), label=label)
-        if quantiles and values.shape[-1] > 1:
-            low, high = (_quantile(values, q) for q in quantiles)
-            ax.fill_between(steps, low, high, color=look.colour, alpha=0.16, linewidth=0)
+    for look, label, line, shade in drawn:
+        steps = np.arange(len(line))
+        ax.plot(steps, line, **_line(look, marker=False), label=label)
+        if shade is not None:
+            ax.fill_between(steps, *shade, **_shade(look))
     if log and quantity != "val_accuracy":
         ax.set_yscale("log")
-    ax.set(xlabel=xlabel or x, ylabel=ylabel or default)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.margins(x=0)
+    _whole_numbers(ax.xaxis)
     _label_ends(ax)
     return ax
 
@@ -314,39 +323,41 @@ def sensitivity(
     ``quantity``   "loss", "train_loss", "val_loss" or "val_accuracy"
     ``band``       quantiles over seeds between which is shaded; the line is the median
 
-    A ring marks the best median; a cross, at the upper edge, a learning rate at which a run diverged.
+    A ring marks the best median; a cross, at the upper edge, a learning rate at which a run
+    diverged.
     """
-    entries = _history_entries(histories, None, labels, together=True)
-    default = _QUANTITIES[_quantity(quantity)]
+    if quantity not in _QUANTITIES:
+        raise ValueError(f"quantity must be one of {', '.join(_QUANTITIES)}, got {quantity!r}")
+    drawn = [
+        (look, label, history, history.quantiles((band[0], 0.5, band[1]), quantity)[:, -1])
+        for look, label, history, _ in _history_lines(histories, None, labels, sweep=True)
+    ]
     ax = _axes(ax, alt)
-    for n, (look, label, history, _) in enumerate(entries):
-        values = getattr(history, quantity)[-1]
-        median = _quantile(values, 0.5)
-        lr, order = np.asarray(history.lr), np.argsort(history.lr)
-        ax.plot(lr[order], median[order], **_line(look), label=label)
-        if values.shape[-1] > 1:
-            low, high = (_quantile(values, q)[order] for q in band)
-            ax.fill_between(lr[order], low, high, color=look.colour, alpha=0.16, linewidth=0)
-        if np.isfinite(median).any():
-            k = np.nanargmax(median) if quantity == "val_accuracy" else np.nanargmin(median)
-            ax.plot(lr[k], median[k], "o", markersize=12, color="none", markeredgecolor=look.colour)
-        diverged = lr[(np.asarray(history.diverged_at) >= 0).any(-1)]
+    for row, (look, label, history, (low, median, high)) in enumerate(drawn):
+        order, best = np.argsort(history.lr), history.best(quantity)
+        lr = history.lr[order]
+        ax.plot(lr, median[order], **_line(look), label=label)
+        ax.fill_between(lr, low[order], high[order], **_shade(look))
+        ring = {"color": "none", "markeredgecolor": look.colour, "markeredgewidth": 1.4}
+        ax.plot(best.lr, best.value, "o", **ring, markersize=12)
+        diverged = history.lr[(history.diverged_at >= 0).any(axis=-1)]
         ax.plot(
             diverged,
-            np.full(len(diverged), 0.985 - 0.05 * n),
+            np.full(len(diverged), 0.97 - 0.055 * row),
             "x",
             color=look.colour,
             markeredgewidth=1.8,
             transform=ax.get_xaxis_transform(),
-            clip_on=False,
         )
     ax.set_xscale("log")
     if log and quantity != "val_accuracy":
         ax.set_yscale("log")
-    ax.set(xlabel=xlabel, ylabel=ylabel or f"{default}, last epoch")
+    ax.set(xlabel=xlabel, ylabel=ylabel or f"{_QUANTITIES[quantity]}, last epoch")
     if ylim:
         ax.set_ylim(ylim)
-    _legend(ax, len(entries) > 1)
+    crosses = any((history.diverged_at >= 0).any() for _, _, history, _ in drawn)
+    _legend(ax, _named(ax) * (len(drawn) > 1) + [Line2D([], [], **_CROSS_KEY)] * crosses)
+    _few_decades(ax)
     return ax
 
 
@@ -390,13 +401,14 @@ def states(
                 f"got shape {lines[label].shape}"
             )
     ax = _axes(ax, alt)
-    for look, (label, value) in zip(_cycle(len(lines)), lines.items(), strict=True):
+    for look, (label, value) in zip(_series(len(lines)), lines.items(), strict=True):
         steps = np.arange(single.steps + 1 - len(value), single.steps + 1)
         ax.plot(steps, value, **_line(look, marker=False), label=label)
     if log:
         ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.margins(x=0)
+    _whole_numbers(ax.xaxis)
     _label_ends(ax)
     return ax
 
@@ -425,26 +437,32 @@ def stability(
     ``values``      (m, n); where they are not finite the map is hatched
     ``label``       of the colour scale
     ``levels``      of the contours; by default matplotlib's choice
-    ``limit``       the level drawn as a heavy line, such as a spectral radius of 1
+    ``limit``       the level of the heavy line above which the map is hatched, such as a spectral
+                    radius of 1
     ``boundaries``  a dict of label: (x, y), curves predicted by theory, drawn dashed
     """
     x, y, values = (np.asarray(a, dtype=float) for a in (x, y, values))
-    if values.shape != (len(y), len(x)):
+    if values.shape != (len(y), len(x)) or not values.size:
         raise ValueError(f"values must have shape {(len(y), len(x))}, got {values.shape}")
+    if not np.isfinite(values).any():
+        raise ValueError("values must have a finite entry, got none")
     ax = _axes(ax, alt)
     ax.grid(False)
-    ax.patch.set(hatch="////", edgecolor="#b9bfc4")
+    ax.patch.set(hatch="///", facecolor=PAPER, edgecolor=_OUTSIDE)
     shown = np.ma.masked_invalid(values)
-    filled = ax.contourf(x, y, shown, levels=levels, cmap=_MAP, extend="both" if levels is not None else "neither")
-    bar = ax.figure.colorbar(filled, ax=ax, pad=0.02)
-    bar.set_label(label)
-    bar.outline.set_visible(False)
+    if limit is not None and levels is not None:
+        levels = [*(level for level in levels if level < limit), limit]
+    filled = ax.contourf(x, y, shown, levels=levels, cmap=_MAP)
     if limit is not None:
         ax.contour(x, y, shown, levels=[limit], colors=INK, linewidths=2.0)
-    for look, (name, curve) in zip(_cycle(len(boundaries or {})), (boundaries or {}).items(), strict=True):
-        ax.plot(*curve, color=INK, linestyle=(DASHED, DOTTED, DASHDOT)[look.order % 3], label=name)
+    bar = ax.figure.colorbar(filled, ax=ax, pad=0.02, aspect=30)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0)
+    for k, (name, curve) in enumerate((boundaries or {}).items()):
+        ax.plot(*curve, color=INK, linestyle=(DASHED, DOTTED, DASHDOT)[k % 3], label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-    _legend(ax, bool(boundaries))
+    _legend(ax, _named(ax))
     return ax
 
 
@@ -488,10 +506,13 @@ def curves(
         dash = "-" if label in lines else DASHED
         ax.plot(a, b, color=looks[label].colour, linestyle=dash, linewidth=1.5, label=_label(label))
     for label, y in lines.items():
-        look, dots = looks[label], predicted is not None
-        kind = {**_point(look), "linestyle": "none"} if dots else _line(look, marker=len(x) <= 30)
-        known = "_" if label in pairs else ""
-        ax.plot(x, y, **kind, label=known + _label(label))
+        name = (
+            f"_{label}" if label in pairs else _label(label)
+        )  # matplotlib lists no label with a _
+        if predicted:
+            ax.plot(x, y, **_measured(looks[label], len(x)), label=name)
+        else:
+            ax.plot(x, y, **_line(looks[label], marker=len(x) <= 30), label=name)
     ax.set(xscale=xscale, yscale=yscale, xlabel=xlabel, ylabel=ylabel)
     for label, at in (vertical or {}).items():
         ax.axvline(at, color=MUTED, linewidth=1.0, linestyle=DOTTED)
@@ -499,7 +520,7 @@ def curves(
     for label, at in (horizontal or {}).items():
         ax.axhline(at, color=MUTED, linewidth=1.0, linestyle=DOTTED)
         ax.annotate(label, (0, at), (3, 2), xycoords=ax.get_yaxis_transform(), **_NOTE, va="bottom")
-    _label_ends(ax)
+    _label_ends(ax, key=_KEY * any(label in pairs for label in lines))
     return ax
 
 
@@ -509,10 +530,14 @@ def dots(values, *, xlabel, reference=None, log=False, ax=None, alt=None):
     ``values``     a dict of label: values; a label that is the name of a rule gets its look
     ``reference``  a dict of label: position, thin reference lines
     """
-    values = {k: np.atleast_1d(np.asarray(v, dtype=float)) for k, v in _mapping("values", values).items()}
+    values = {
+        k: np.atleast_1d(np.asarray(v, dtype=float)) for k, v in _mapping("values", values).items()
+    }
     for label, v in values.items():
         if v.ndim != 1 or not v.size:
-            raise ValueError(f"values[{label!r}] must be one-dimensional and not empty, got {v.shape}")
+            raise ValueError(
+                f"values[{label!r}] must be one-dimensional and not empty, got {v.shape}"
+            )
     ax = _axes(ax, alt, rows=len(values))
     for row, (look, v) in enumerate(zip(_looks(values), values.values(), strict=True)):
         ax.plot(v, np.full(v.shape, row), linestyle="none", **_point(look), alpha=0.6, markersize=6)
@@ -541,12 +566,6 @@ def bars(values, *, xlabel, reference=None, log=False, digits=3, ax=None, alt=No
 # What is drawn: a look, a label and one run or one learning rate
 
 
-class _Entry(NamedTuple):
-    look: Look
-    label: str
-    trace: Trace
-
-
 _QUANTITIES = {
     "loss": "Minibatch loss",
     "train_loss": "Training loss",
@@ -555,10 +574,13 @@ _QUANTITIES = {
 }
 
 
-def _quantity(name):
-    if name not in _QUANTITIES:
-        raise ValueError(f"quantity must be one of {', '.join(_QUANTITIES)}, got {name!r}")
-    return name
+class _Line(NamedTuple):
+    """A line to draw: a run of a Trace, or a learning rate of a History (None: all of them)."""
+
+    look: Look
+    label: str
+    source: Any
+    index: Any = None
 
 
 def _items(data):
@@ -580,13 +602,6 @@ def _mapping(name, value):
     return value
 
 
-def _names(data, labels, count):
-    given = list(data) if isinstance(data, Mapping) and labels is None else labels
-    if given is not None and len(given) != count:
-        raise ValueError(f"labels must be {count}, one a line, got {len(given)}: {list(given)}")
-    return given
-
-
 def _one_run(trace, run):
     """The trace of one run, without a run axis."""
     if not isinstance(trace, Trace):
@@ -598,75 +613,92 @@ def _one_run(trace, run):
         raise ValueError(f"run must be at least 0 and below {count}, got {run}")
 
     def pick(a):
-        return a[:, run] if a.ndim == trace.x.ndim else a
+        return a[:, run] if np.ndim(a) == trace.x.ndim else a
 
     return replace(
-        trace, x=trace.x[:, run], f=trace.f[:, run], g=trace.g[:, run],
-        state=type(trace.state)(*map(pick, trace.state)), diverged_at=trace.diverged_at[run],
+        trace,
+        x=trace.x[:, run],
+        f=trace.f[:, run],
+        g=trace.g[:, run],
+        state=type(trace.state)(*map(pick, trace.state)),
+        diverged_at=trace.diverged_at[run],
+        hyper=_hyper_at(trace.hyper, run),
     )
 
 
-def _entries(traces, runs, labels):
-    """Look, label and single-run trace of everything to draw."""
-    singles, differing = [], []
+def _hyper_at(hyper, index):
+    """Every hyper-parameter with one value for each run, at one run."""
+    return {k: np.asarray(v)[index] if np.ndim(v) == 1 else v for k, v in hyper.items()}
+
+
+def _trace_lines(traces, runs, labels):
+    """A ``_Line`` for each run of each trace."""
+    singles = []
     for trace in _items(traces):
         if not isinstance(trace, Trace):
             raise TypeError(f"traces must be of type Trace, got {type(trace).__name__}")
-        if trace.x.ndim == 2:
-            singles.append(trace)
-            differing.append("")
-            continue
-        for r in range(trace.x.shape[1]) if runs is None else runs:
-            singles.append(_one_run(trace, r))
-            differing.append(_differing(trace, r))
-    given = _names(traces, labels, len(singles))
-    names = [t.rule for t in singles]
-    looks = _looks(names)
-    defaults = [d or _label(n) for n, d in zip(names, differing, strict=True)]
-    return [_Entry(*e) for e in zip(looks, given or defaults, singles, strict=True)]
+        many = trace.x.ndim == 3
+        chosen = range(trace.x.shape[1]) if many and runs is None else runs
+        singles += [_one_run(trace, r) for r in chosen] if many else [trace]
+    names = [trace.rule for trace in singles]
+    labels = _labels(traces, labels, names, [trace.hyper for trace in singles])
+    return [_Line(*line) for line in zip(_looks(names), labels, singles, strict=True)]
 
 
-def _differing(trace, run):
-    """ "η = 0.1": the hyper-parameters that differ between the runs, at one of them."""
-    parts = [
-        f"{SYMBOLS.get(name, name)} = {np.asarray(value)[run]:g}"
-        for name, value in trace.hyper.items()
-        if np.ndim(value) == 1
-    ]
-    return ", ".join(parts) or f"run {run}"
-
-
-def _history_entries(data, lr, labels, together=False):
-    """Look, label, History and index of the learning rate of every line."""
-    items = _items(data)
+def _history_lines(histories, lr, labels, sweep=False):
+    """A ``_Line`` for each learning rate of each history, or only for each history."""
+    items = _items(histories)
     for item in items:
-        if not hasattr(item, "val_loss"):
+        if not hasattr(item, "quantiles"):
             raise TypeError(f"data must be all Traces or all Histories, got {type(item).__name__}")
-    wanted = lr if isinstance(lr, (list, tuple, np.ndarray)) else [lr] * len(items)
+    wanted = lr if np.ndim(lr) == 1 else [lr] * len(items)
     if len(wanted) != len(items):
         raise ValueError(f"lr must be a number or {len(items)}, one a History, got {len(wanted)}")
     lines = []
     for history, rate in zip(items, wanted, strict=True):
-        rates = np.asarray(history.lr)
-        if together:
-            lines.append((history, None))
-        elif rate is None:
-            lines += [(history, k) for k in range(len(rates))]
-        elif np.isclose(rates, rate).any():
-            lines.append((history, int(np.argmin(abs(rates - rate)))))
-        else:
-            raise ValueError(f"lr must be one of {', '.join(f'{r:g}' for r in rates)}, got {rate:g}")
-    given = _names(data, labels, len(lines))
+        close = np.full(len(history.lr), True) if rate is None else np.isclose(history.lr, rate)
+        if not close.any():
+            allowed = ", ".join(f"{r:g}" for r in history.lr)
+            raise ValueError(f"lr must be one of {allowed}, got {rate:g}")
+        lines += [(history, None)] if sweep else [(history, k) for k in np.flatnonzero(close)]
     names = [history.rule for history, _ in lines]
-    several = len(set(names)) < len(names)
-    default = [
-        f"η = {history.lr[k]:g}" if several and k is not None else _label(history.rule)
+    hypers = [
+        {k: v for k, v in history.hyper.items() if np.ndim(v) == 0}
+        if k is None
+        else {**_hyper_at(history.hyper, k), "lr": history.lr[k]}
         for history, k in lines
     ]
+    labels = _labels(histories, labels, names, hypers)
     return [
-        (look, label, history, k)
-        for look, label, (history, k) in zip(_looks(names), given or default, lines, strict=True)
+        _Line(*line) for line in zip(_looks(names), labels, *zip(*lines, strict=True), strict=True)
     ]
+
+
+def _labels(data, labels, names, hypers):
+    """Labels as given, or the names of the rules, with what differs where a rule comes twice."""
+    if labels is None and isinstance(data, Mapping) and len(data) == len(names):
+        labels = list(data)
+    if labels is not None:
+        if len(labels) != len(names):
+            raise ValueError(f"labels must be {len(names)}, one a line, got {len(labels)}")
+        return list(labels)
+    if len(set(names)) == len(names):
+        return [_label(name) for name in names]
+    differing = [
+        key
+        for key in dict.fromkeys(key for hyper in hypers for key in hyper)
+        if len({hyper.get(key) for hyper in hypers}) > 1
+    ]
+    result = []
+    for k, (name, hyper) in enumerate(zip(names, hypers, strict=True)):
+        rule = [_label(name)] if len(set(names)) > 1 else []
+        numbers = [
+            f"{SYMBOLS.get(key, key)} = {hyper[key]:g}"
+            for key in differing
+            if isinstance(hyper.get(key), (int, float))
+        ]
+        result.append(", ".join(rule + numbers) or f"run {k}")
+    return result
 
 
 def _label(name):
@@ -678,28 +710,37 @@ def _looks(names):
     names = list(names)
     if all(name in LOOK for name in names) and len(set(names)) == len(names):
         return [LOOK[name] for name in names]
-    return _cycle(len(names))
+    return _series(len(names))
 
 
-def _cycle(count):
+def _series(count):
     return [SERIES[k % len(SERIES)] for k in range(count)]
-
-
-def _quantile(values, q):
-    """Quantile over seeds, the last axis; a diverged seed counts as infinitely bad."""
-    values = np.where(np.isfinite(values), values, np.inf)
-    with np.errstate(invalid="ignore"):
-        result = np.quantile(values, q, axis=-1)
-    return np.where(np.isfinite(result), result, np.nan)
 
 
 # --------------------------------------------------------------------------------------------------
 # Drawing
 
+# light enough for dark lines on all of it
 _MAP = colors.LinearSegmentedColormap.from_list(
-    "firstorder", ["#f7f4e6", "#c9dcd2", "#86b8c0", "#4a86ab", "#2c5286", "#22264f"]
+    "firstorder", ["#fbf6e3", "#dbe7d6", "#b3d3cf", "#86b9c6", "#6a9fbd"]
 )
-_NOTE = {"textcoords": "offset points", "color": INK, "annotation_clip": False}
+_OUTSIDE = "#c9a294"
+_LEVELS = colors.LinearSegmentedColormap.from_list("levels", ["#98a3ad", "#d5dade"])
+_HALO = [patheffects.withStroke(linewidth=2.5, foreground=PAPER)]
+_NOTE = {
+    "textcoords": "offset points",
+    "color": INK,
+    "annotation_clip": False,
+    "path_effects": _HALO,
+}
+_CROSS = {"color": INK, "markeredgewidth": 1.8, "zorder": 5, "path_effects": _HALO}
+_CROSS_KEY = {
+    "color": MUTED,
+    "marker": "x",
+    "markeredgewidth": 1.8,
+    "linestyle": "none",
+    "label": "diverged",
+}
 
 
 def _axes(ax, alt, rows=None):
@@ -714,10 +755,10 @@ def _axes(ax, alt, rows=None):
 
 
 def _line(look, marker=True):
-    kind = {"color": look.colour, "linestyle": look.dash}
-    if marker:
-        kind |= {"marker": look.marker, "markeredgecolor": PAPER, "markeredgewidth": 0.5}
-    return kind
+    """A solid line with markers, or a line in its own dashes without."""
+    if not marker:
+        return {"color": look.colour, "linestyle": look.dash}
+    return {**_point(look), "linestyle": "-", "markeredgewidth": 0.5, "zorder": 2.5}
 
 
 def _point(look):
@@ -728,6 +769,28 @@ def _point(look):
         "markeredgewidth": 0.8,
         "zorder": 4,
     }
+
+
+def _measured(look, count):
+    """Open markers, of many points only some."""
+    return {
+        "color": look.colour,
+        "marker": look.marker,
+        "linestyle": "none",
+        "markerfacecolor": PAPER,
+        "markeredgewidth": 1.3,
+        "markevery": -(-count // 40),
+    }
+
+
+_KEY = [
+    Line2D([], [], color=MUTED, linewidth=1.5, label="predicted"),
+    Line2D([], [], **_measured(Look(MUTED, "o", "-", 0, ""), 1), label="measured"),
+]
+
+
+def _shade(look):
+    return {"color": look.colour, "alpha": 0.16, "linewidth": 0}
 
 
 def _contours(ax, surface, levels):
@@ -741,7 +804,23 @@ def _contours(ax, surface, levels):
         else:
             levels = f.min() + np.geomspace(np.quantile(rise, 0.01), rise.max(), 12)
     ax.grid(False)
-    ax.contour(surface.x1, surface.x2, f, levels=levels, colors="#b4bcc3", linewidths=0.8)
+    ranks = colors.BoundaryNorm([*levels, np.inf], 256) if len(levels) > 1 else None
+    ax.contour(surface.x1, surface.x2, f, levels=levels, cmap=_LEVELS, norm=ranks, linewidths=0.9)
+
+
+def _whole_numbers(axis):
+    """Ticks at 0, 10, 20, not at 0, 2.5, 5, on an axis that is linear."""
+    if axis.get_scale() == "linear":
+        axis.set_major_locator(ticker.MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+
+
+def _few_decades(ax):
+    """Ticks at 1, 2, 5, 10, ... on a vertical axis of less than three decades, as plain numbers."""
+    low, high = ax.get_ylim()
+    if ax.get_yscale() == "log" and high < 1000 * low and low > 1e-4 and high < 1e5:
+        ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
+        ax.yaxis.set_minor_locator(ticker.NullLocator())
 
 
 def _rows(ax, values, xlabel, reference, log):
@@ -757,52 +836,67 @@ def _rows(ax, values, xlabel, reference, log):
         ax.annotate(label, (at, 1), (0, 3), xycoords=ax.get_xaxis_transform(), **_NOTE, ha="center")
 
 
-def _legend(ax, wanted):
-    """A legend above the axes, where it covers nothing."""
-    handles, labels = ax.get_legend_handles_labels()
-    if not wanted or not handles:
-        return
-    longest = max(map(len, labels))
-    ax.legend(
-        handles,
-        labels,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=max(1, min(len(labels), 46 // (longest + 6))),
-        borderaxespad=0.2,
-    )
+def _named(ax):
+    """The lines that have a label."""
+    return [line for line in ax.get_lines() if not line.get_label().startswith("_")]
 
 
-def _label_ends(ax):
-    """Name each line at its right end, moved apart where ends are close; a legend for more than six."""
-    lines = [line for line in ax.get_lines() if not line.get_label().startswith("_")]
-    if not 1 < len(lines) <= 6:
-        _legend(ax, len(lines) > 1)
-        return
-    ends = []
-    for line in lines:
-        xy = line.get_xydata()
-        xy = xy[np.isfinite(ax.transData.transform(xy)).all(1)]
-        if len(xy):
-            ends.append((ax.transAxes.inverted().transform(ax.transData.transform(xy[-1]))[1], xy[-1], line))
-    ends.sort(key=lambda end: end[0])
-    height = 72 * ax.get_position().height * ax.figure.get_figheight()  # points
-    at = [end[0] * height for end in ends]
-    for _ in range(100):
-        for k in range(len(at) - 1):
-            short = 1.25 * TEXT - (at[k + 1] - at[k])
-            if short > 0:
-                at[k], at[k + 1] = at[k] - short / 2, at[k + 1] + short / 2
-    for y, (own, xy, line) in zip(at, ends, strict=True):
-        ax.annotate(
-            line.get_label(),
-            xy,
-            (6, y - own * height),
-            textcoords="offset points",
-            va="center",
-            color=line.get_color(),
-            annotation_clip=False,
+def _legend(ax, handles):
+    """A legend above the axes, where it covers nothing, in as few rows as the figure is wide."""
+    for rows in range(1, len(handles) + 1):
+        legend = ax.legend(
+            handles=handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            ncols=-(-len(handles) // rows),
+            borderaxespad=0.2,
+            borderpad=0.1,
         )
+        if legend.get_window_extent().width < 0.86 * ax.get_figure().bbox.width:
+            return
+
+
+def _label_ends(ax, key=()):
+    """Name each line at its right end, moved apart if close; more than six get a legend."""
+    lines = _named(ax)
+    if len(lines) > 6:
+        _legend(ax, [*lines, *key])
+    else:
+        _legend(ax, key)
+    if 1 < len(lines) <= 6:
+        ax.get_figure().draw_without_rendering()  # settles limits and layout: ends have places
+        height = ax.bbox.height * 72 / ax.get_figure().dpi  # points
+        ends = []  # height in points, point, line
+        for line in lines:
+            points = line.get_xydata()
+            places = ax.transAxes.inverted().transform(ax.transData.transform(points))
+            inside = np.flatnonzero(np.isfinite(places).all(axis=1))
+            if len(inside):
+                ends.append((places[inside[-1], 1] * height, points[inside[-1]], line))
+        ends.sort(key=lambda end: end[0])
+        heights = _apart([end[0] for end in ends], 1.22 * TEXT, height)
+        for at, (own, point, line) in zip(heights, ends, strict=True):
+            note = {**_NOTE, "color": _dark(line.get_color())}
+            ax.annotate(line.get_label(), point, (6, at - own), **note, va="center")
+    _few_decades(ax)
+
+
+def _apart(places, gap, height):
+    """Increasing places, moved to be a gap apart and, if they fit, between 0 and height."""
+    places = np.array(places)
+    for _ in range(200):
+        short = np.clip(gap - np.diff(places), 0, None) / 2
+        places[:-1] -= short
+        places[1:] += short
+        if (len(places) - 1) * gap < height:
+            places = np.clip(places, 0, height)
+    return places
+
+
+def _dark(colour):
+    """The colour of text that names a line: darker than the line, since it is thinner."""
+    mixed = 0.65 * np.array(colors.to_rgb(colour)) + 0.35 * np.array(colors.to_rgb(INK))
+    return colors.to_hex(mixed)
 
 
 __all__ = [

@@ -1,6 +1,7 @@
 """What the chapters need to show: source code, tables, and numbers for the text."""
 
 import inspect
+from numbers import Integral, Real
 
 
 class Shown:
@@ -44,6 +45,62 @@ def table(header, rows, align=None):
         for row in [header, *rows]
     )
     return Shown(plain, markdown)
+
+
+def columns(data, form="g"):
+    """Show a table given by its columns, a dict of heading: values, as many in each.
+
+    ``form`` is the format specification of the numbers that are not whole: one for all columns but
+    the first, or a dict of heading: specification; elsewhere it is "g".
+    Raises ``ValueError`` if the columns differ in length.
+    """
+    lengths = {heading: len(values) for heading, values in data.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"columns must have as many values each, got {lengths}")
+    first = next(iter(data))
+    forms = (
+        form if isinstance(form, dict) else {heading: form for heading in data if heading != first}
+    )
+
+    def shown(value, heading):
+        whole = not isinstance(value, Real) or isinstance(value, Integral)
+        return str(value) if whole else format(value, forms.get(heading, "g"))
+
+    return table(
+        data, zip(*([shown(v, heading) for v in data[heading]] for heading in data), strict=True)
+    )
+
+
+def sweeps(histories, of="val_loss"):
+    """Show what each sweep of learning rates reached at its best one.
+
+    ``histories``  a dict of label: ``History``
+    ``of``         the metric, at the end of training: "train_loss", "val_loss" or "val_accuracy"
+
+    A best learning rate on the edge of its grid is said to be there: that grid was too small.
+    """
+    best = [history.best(of) for history in histories.values()]
+    spread = [
+        [
+            history.quantiles(q, of)[0, -1, b.index]
+            for history, b in zip(histories.values(), best, strict=True)
+        ]
+        for q in ([0.25], [0.75])
+    ]
+    return columns(
+        {
+            "": list(histories),
+            "best lr": [f"{b.lr:.2g}" for b in best],
+            "in the grid": ["inside" if b.interior else "AT ITS EDGE" for b in best],
+            of.replace("val_", "validation ").replace("train_", "training "): [
+                b.value for b in best
+            ],
+            "middle half of the seeds": [
+                f"{low:.3f} to {high:.3f}" for low, high in zip(*spread, strict=True)
+            ],
+        },
+        ".3f",
+    )
 
 
 def glue(name, value):

@@ -386,3 +386,53 @@ def reddi(C, period=3):
     losses = [rare] + [usual] * (int(period) - 1)
     minimum = -(C - period + 1) / period
     return Online(losses, minimisers=[(-1.0,)], minimum=minimum, name=f"reddi, C = {C:g}", **place)
+
+
+def scaled(objective, factor):
+    """Return ``factor`` > 0 times an objective; start, window and minimisers stay.
+
+    Raises ``ValueError`` for another factor.
+    """
+    if not (np.isfinite(factor) and factor > 0):
+        raise ValueError(f"factor must be finite and positive, got {factor}")
+    return Objective(
+        lambda *x: factor * objective.formula(*x),
+        start=objective.start,
+        window=objective.window,
+        minimisers=objective.minimisers,
+        minimum=factor * objective.minimum,
+        name=f"{factor:g} {objective.name}",
+    )
+
+
+class Given:
+    """Gradients that are known beforehand, to see what a rule makes of them; the value is always 0.
+
+    ``gradients``  (T,) or (T, d): that of step t is ``gradients[t - 1]``, wherever x is; or one
+                   number, the gradient of every step
+
+    Raises ``TypeError`` or ``ValueError`` unless they are finite floating-point numbers.
+    """
+
+    name = "given gradients"
+
+    def __init__(self, gradients):
+        array = np.asarray(gradients)
+        if array.dtype.kind != "f":
+            raise TypeError(f"gradients must be floating point, got {array.dtype}")
+        if array.ndim > 2 or not array.size or not np.isfinite(array).all():
+            raise ValueError(
+                f"gradients must be finite, of shape (), (T,) or (T, d), got {gradients!r}"
+            )
+        self.gradients = array[:, None] if array.ndim == 1 else array
+        self.dimension = self.gradients.shape[-1] if array.ndim == 2 else 1
+        self.start = np.zeros(self.dimension)
+
+    def value(self, x):
+        """Return zeros, (...,) for ``x`` of shape (..., d)."""
+        return np.zeros(np.shape(x)[:-1])
+
+    def gradient(self, x, t):
+        """Return the gradient of step ``t`` = 1, 2, ... in the shape of ``x``."""
+        steady = self.gradients.ndim == 0
+        return np.broadcast_to(self.gradients if steady else self.gradients[t - 1], np.shape(x))

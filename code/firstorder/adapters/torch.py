@@ -224,9 +224,6 @@ def _array_part(nodes, needed, old, new):
     graph = fx.Graph()
     memory = {node: graph.node_copy(node) for node in nodes if node.op == "placeholder"}
     value = memory | {node: graph.placeholder(node.name) for node in needed}
-    if needed:  # numbers are at least float32: so half precision is worked on in float32
-        for node in memory:
-            value[node] = graph.call_method("to", (memory[node], value[needed[0]]))
     for node in nodes:
         if node not in memory:
             value[node] = graph.node_copy(node, value.get)
