@@ -82,7 +82,7 @@ LATEX = {
         M_HAT,
         V_HAT,
         r"x_t &= x_{t-1} - "
-        r"\eta \left(\frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon} + \lambda x_{t-1}\right)",
+        r"\eta \left(\frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon} + \lambda_w x_{t-1}\right)",
     ],
     "nadam_constant": [
         M,

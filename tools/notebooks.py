@@ -20,6 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "chapters"
 LARGEST = 500_000  # bytes
+WIDEST = 84  # characters of a line of code that a page shows without scrolling
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -127,7 +128,10 @@ def _identity(cell, used):
 def formatted(notebook):
     """Return the notebook with its imports sorted and its code cells formatted by ruff."""
     stored = text(notebook)
-    for command in (["check", "--select", "I", "--fix-only"], ["format"]):
+    for command in (
+        ["check", "--select", "I", "--fix-only"],
+        ["format", "--line-length", str(WIDEST)],
+    ):
         ruff = [
             sys.executable,
             "-m",

@@ -5,7 +5,7 @@
     trace = fo.run(fo.adam, fo.objectives.rosenbrock, [-1.2, 1.0], 1000, lr=0.1)
 
 The rules, ``RULES``, ``initial_state``, ``run`` and ``Trace`` are here; everything else is in its
-module.  ``firstorder.run`` is the function; its module is reached by ``from firstorder.run import``.
+module.  ``firstorder.run`` is the function: reach its module by ``from firstorder.run import``.
 """
 
 from firstorder import objectives, rules

@@ -37,22 +37,29 @@ class Look(NamedTuple):
     order: int  # of the chapters
     label: str
 
+    @property
+    def text(self):
+        """The colour of text that names it: darker, since letters are thinner than lines."""
+        return _dark(self.colour)
+
 
 DASHED, DOTTED, DASHDOT = (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5))
 
+# Rules that are drawn together are far apart in colour, for colour-blind eyes too, and in marker:
+# tests/test_figures.py measures it.
 LOOK = {
-    "sgd": Look("#2f3437", "o", "-", 0, "SGD"),
-    "momentum": Look("#0072b2", "s", "-", 1, "Momentum"),
-    "nesterov": Look("#00a0a0", "^", DASHED, 2, "Nesterov"),
-    "adagrad": Look("#b07d00", "D", "-", 3, "AdaGrad"),
-    "rmsprop": Look("#1b8a4b", "v", DASHED, 4, "RMSProp"),
-    "adadelta": Look("#7a4fb5", "P", DASHDOT, 5, "Adadelta"),
-    "adam": Look("#d1341f", "o", "-", 6, "Adam"),
-    "yogi": Look("#b07d00", "s", DASHED, 7, "Yogi"),
-    "adamax": Look("#0072b2", "^", DASHDOT, 8, "AdaMax"),
-    "nadam": Look("#c2489b", "D", DASHED, 9, "Nadam"),
-    "amsgrad": Look("#2f3437", "X", DASHDOT, 10, "AMSGrad"),
-    "adamw": Look("#1b8a4b", "v", DOTTED, 11, "AdamW"),
+    "sgd": Look("#293239", "o", "-", 0, "SGD"),
+    "momentum": Look("#2549bb", "s", "-", 1, "Momentum"),
+    "nesterov": Look("#12888a", "^", DASHED, 2, "Nesterov"),
+    "adagrad": Look("#d97108", "D", "-", 3, "AdaGrad"),
+    "rmsprop": Look("#3ca183", "v", DASHED, 4, "RMSProp"),
+    "adadelta": Look("#896ad1", "X", DASHDOT, 5, "Adadelta"),
+    "adam": Look("#c91311", "*", "-", 6, "Adam"),
+    "yogi": Look("#b8865b", "s", DASHED, 7, "Yogi"),
+    "adamax": Look("#532966", "^", DASHDOT, 8, "AdaMax"),
+    "nadam": Look("#2f90f5", "D", DASHED, 9, "Nadam"),
+    "amsgrad": Look("#127160", "o", DASHDOT, 10, "AMSGrad"),
+    "adamw": Look("#d848ae", "v", DOTTED, 11, "AdamW"),
 }
 
 # For lines that are no optimizer, or the same one several times: from dark to light.
@@ -60,12 +67,12 @@ SERIES = tuple(
     Look(colour, marker, dash, order, "")
     for order, (colour, marker, dash) in enumerate(
         [
-            ("#2d2a5e", "o", "-"),
-            ("#2c5f9e", "s", DASHED),
-            ("#1f8a8c", "^", DASHDOT),
-            ("#5f9138", "D", DOTTED),
-            ("#c0711a", "v", "-"),
-            ("#c2397a", "P", DASHED),
+            ("#151e57", "o", "-"),
+            ("#3856d1", "s", DASHED),
+            ("#109b89", "^", DASHDOT),
+            ("#415515", "D", DOTTED),
+            ("#bb7902", "v", "-"),
+            ("#a61b86", "X", DASHED),
         ]
     )
 )
@@ -131,9 +138,9 @@ def style():
             "lines.markersize": 5.5,
             "lines.solid_joinstyle": "round",
             "legend.frameon": False,
-            "legend.handlelength": 1.9,
-            "legend.handletextpad": 0.5,
-            "legend.columnspacing": 1.3,
+            "legend.handlelength": 1.6,
+            "legend.handletextpad": 0.4,
+            "legend.columnspacing": 1.0,
             "svg.hashsalt": "firstorder",
             "svg.fonttype": "path",
         }
@@ -188,8 +195,8 @@ def paths(
     levels=None,
     xlim=None,
     ylim=None,
-    xlabel="$x_1$",
-    ylabel="$x_2$",
+    xlabel=None,
+    ylabel=None,
     ax=None,
     alt=None,
 ):
@@ -219,7 +226,10 @@ def paths(
         ax.plot(surface.x1, surface.f, color=MUTED, linewidth=1.2)
     else:
         _contours(ax, surface, levels)
-    ax.set(xlim=xlim or (surface.x1.min(), surface.x1.max()), xlabel=xlabel, ylabel=ylabel)
+    names = ("$x$", "$f(x)$") if one else ("$x_1$", "$x_2$")
+    ax.set_xlabel(names[0] if xlabel is None else xlabel)
+    ax.set_ylabel(names[1] if ylabel is None else ylabel)
+    ax.set(xlim=xlim or (surface.x1.min(), surface.x1.max()))
     if not one:
         ax.set(ylim=ylim or (surface.x2.min(), surface.x2.max()))
     elif ylim:
@@ -230,9 +240,9 @@ def paths(
     for look, label, trace, _ in entries:
         x1 = np.clip(trace.x[:, 0], -far, far)
         x2 = np.clip(trace.f if one else trace.x[:, 1], -far, far)
-        spread = every or (1 if trace.steps <= 30 else 0.06)
-        ax.plot(x1, x2, **_line(look), markevery=spread, markersize=4.5, label=label)
-        ax.plot(x1[-1:], x2[-1:], **_point(look), markersize=8.5)
+        spread = every or (1 if trace.steps <= 30 else 0.08)
+        ax.plot(x1, x2, **_line(look, size=4.5), markevery=spread, label=label)
+        ax.plot(x1[-1:], x2[-1:], **_point(look, 8.5))
         ax.plot(
             x1[0], x2[0], "o", markersize=9, markerfacecolor=PAPER, markeredgecolor=INK, zorder=4
         )
@@ -269,7 +279,7 @@ def losses(
     ``runs``      of traces with a run axis: the indices to draw, by default all
     ``band``      quantiles over seeds between which a History is shaded; its line is the median
 
-    Lines are labelled at their ends.
+    Lines are labelled at their ends.  That of a trace stops where the loss has grown a millionfold.
     """
     if quantity not in _QUANTITIES:
         raise ValueError(f"quantity must be one of {', '.join(_QUANTITIES)}, got {quantity!r}")
@@ -280,7 +290,8 @@ def losses(
             ylabel or ("Loss above its minimum" if minimum else "Loss"),
         )
         for look, label, trace, _ in _trace_lines(data, runs, labels):
-            drawn.append((look, label, trace.f - minimum, None))
+            f = np.where(trace.f < 1e6 * abs(trace.f[0]) + 1, trace.f, np.nan)
+            drawn.append((look, label, f - minimum, None))
     else:
         xlabel = xlabel or ("Step" if quantity == "loss" else "Epoch")
         ylabel = ylabel or _QUANTITIES[quantity]
@@ -450,7 +461,9 @@ def stability(
     ax.grid(False)
     ax.patch.set(hatch="///", facecolor=PAPER, edgecolor=_OUTSIDE)
     shown = np.ma.masked_invalid(values)
-    if limit is not None and levels is not None:
+    if limit is not None:
+        if levels is None:
+            levels = ticker.MaxNLocator(9).tick_values(shown.min(), limit)
         levels = [*(level for level in levels if level < limit), limit]
     filled = ax.contourf(x, y, shown, levels=levels, cmap=_MAP)
     if limit is not None:
@@ -514,12 +527,7 @@ def curves(
         else:
             ax.plot(x, y, **_line(looks[label], marker=len(x) <= 30), label=name)
     ax.set(xscale=xscale, yscale=yscale, xlabel=xlabel, ylabel=ylabel)
-    for label, at in (vertical or {}).items():
-        ax.axvline(at, color=MUTED, linewidth=1.0, linestyle=DOTTED)
-        ax.annotate(label, (at, 1), (3, -2), xycoords=ax.get_xaxis_transform(), **_NOTE, va="top")
-    for label, at in (horizontal or {}).items():
-        ax.axhline(at, color=MUTED, linewidth=1.0, linestyle=DOTTED)
-        ax.annotate(label, (0, at), (3, 2), xycoords=ax.get_yaxis_transform(), **_NOTE, va="bottom")
+    _references(ax, vertical or {}, horizontal or {})
     _label_ends(ax, key=_KEY * any(label in pairs for label in lines))
     return ax
 
@@ -540,7 +548,7 @@ def dots(values, *, xlabel, reference=None, log=False, ax=None, alt=None):
             )
     ax = _axes(ax, alt, rows=len(values))
     for row, (look, v) in enumerate(zip(_looks(values), values.values(), strict=True)):
-        ax.plot(v, np.full(v.shape, row), linestyle="none", **_point(look), alpha=0.6, markersize=6)
+        ax.plot(v, np.full(v.shape, row), linestyle="none", **_point(look, 7), alpha=0.7)
         ax.plot([np.median(v)] * 2, [row - 0.3, row + 0.3], color=look.colour, linewidth=2.4)
     _rows(ax, values, xlabel, reference, log)
     return ax
@@ -754,19 +762,23 @@ def _axes(ax, alt, rows=None):
     return ax
 
 
-def _line(look, marker=True):
+_OPTICAL = {"*": 1.6, "X": 1.15, "D": 0.85}  # sizes at which markers look equally large
+
+
+def _line(look, marker=True, size=5.5):
     """A solid line with markers, or a line in its own dashes without."""
     if not marker:
         return {"color": look.colour, "linestyle": look.dash}
-    return {**_point(look), "linestyle": "-", "markeredgewidth": 0.5, "zorder": 2.5}
+    return {**_point(look, size), "linestyle": "-", "zorder": 2.5}
 
 
-def _point(look):
+def _point(look, size):
     return {
         "color": look.colour,
         "marker": look.marker,
+        "markersize": size * _OPTICAL.get(look.marker, 1),
         "markeredgecolor": PAPER,
-        "markeredgewidth": 0.8,
+        "markeredgewidth": 0.4,
         "zorder": 4,
     }
 
@@ -774,10 +786,10 @@ def _point(look):
 def _measured(look, count):
     """Open markers, of many points only some."""
     return {
-        "color": look.colour,
-        "marker": look.marker,
+        **_point(look, 5.5),
         "linestyle": "none",
         "markerfacecolor": PAPER,
+        "markeredgecolor": look.colour,
         "markeredgewidth": 1.3,
         "markevery": -(-count // 40),
     }
@@ -823,6 +835,21 @@ def _few_decades(ax):
         ax.yaxis.set_minor_locator(ticker.NullLocator())
 
 
+def _references(ax, vertical, horizontal):
+    """Thin lines with their labels inside the axes: above them, or below near the upper edge."""
+    low, high = ax.transAxes.transform([(0, 0), (1, 1)])[:, 1]
+    for label, at in vertical.items():
+        ax.axvline(at, color=MUTED, linewidth=1.0, linestyle=DOTTED)
+        ax.annotate(label, (at, 1), (3, -2), xycoords=ax.get_xaxis_transform(), **_NOTE, va="top")
+    for label, at in horizontal.items():
+        ax.axhline(at, color=MUTED, linewidth=1.0, linestyle=DOTTED)
+        ax.get_ylim()  # settles the limits
+        place = ax.get_yaxis_transform()
+        below = place.transform((0, at))[1] > low + 0.88 * (high - low)
+        where = {"xytext": (3, -2), "va": "top"} if below else {"xytext": (3, 2), "va": "bottom"}
+        ax.annotate(label, (0, at), xycoords=place, **_NOTE, **where)
+
+
 def _rows(ax, values, xlabel, reference, log):
     """Categories down the left, the first at the top."""
     if log:
@@ -852,7 +879,7 @@ def _legend(ax, handles):
             borderaxespad=0.2,
             borderpad=0.1,
         )
-        if legend.get_window_extent().width < 0.86 * ax.get_figure().bbox.width:
+        if legend.get_window_extent().width < 0.88 * ax.get_figure().bbox.width:
             return
 
 
@@ -894,7 +921,7 @@ def _apart(places, gap, height):
 
 
 def _dark(colour):
-    """The colour of text that names a line: darker than the line, since it is thinner."""
+    """The colour of text that names a line of this colour."""
     mixed = 0.65 * np.array(colors.to_rgb(colour)) + 0.35 * np.array(colors.to_rgb(INK))
     return colors.to_hex(mixed)
 

@@ -44,7 +44,7 @@ class Velocity(NamedTuple):
 def momentum(x, g, state: Velocity, *, lr=0.01, beta=0.9):
     """Heavy-ball momentum, with the learning rate outside the velocity.
 
-    Polyak (1964), as x - lr*g + beta*(x - x_previous); this form: Sutskever et al. (2013).
+    Polyak (1964), as x - lr*g + beta*(x - x_previous).  Sutskever et al. (2013) have lr inside v.
     """
     v = beta * state.v + g
     return x - lr * v, Velocity(v)

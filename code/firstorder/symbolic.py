@@ -27,7 +27,7 @@ HYPERPARAMETERS = {
     "beta2": r"\beta_2",
     "rho": r"\rho",
     "eps": r"\varepsilon",
-    "weight_decay": r"\lambda",
+    "weight_decay": r"\lambda_w",
     "psi": r"\psi",
 }
 QUANTITIES = {
