@@ -1,5 +1,6 @@
 """A rule as a real ``torch.optim.Optimizer``, eager or compiled to one fused kernel."""
 
+import operator
 from functools import cache, partial
 from inspect import signature
 
@@ -200,6 +201,12 @@ def _split(rule):
     for node in graph.nodes:
         if not of_arrays.isdisjoint(node.all_input_nodes):
             of_arrays.add(node)
+    for node in of_arrays:
+        if node.target is operator.truediv and node.args[1] not in of_arrays:
+            # one division of numbers instead of one for every element; differs by a rounding
+            with graph.inserting_before(node):
+                inverse = graph.call_function(operator.truediv, (1, node.args[1]))
+            node.target, node.args = operator.mul, (node.args[0], inverse)
     of_numbers = [node for node in graph.nodes if node not in of_arrays]
     of_arrays = [node for node in graph.nodes if node in of_arrays]
     if not set(counts) <= set(of_numbers) or not set(new) <= set(of_arrays):
