@@ -78,6 +78,7 @@ def sweeps(histories, of="val_loss"):
     ``of``         the metric, at the end of training: "train_loss", "val_loss" or "val_accuracy"
 
     A best learning rate on the edge of its grid is said to be there: that grid was too small.
+    Of a schedule, the learning rate shown is that of the first step.
     """
     best = [history.best(of) for history in histories.values()]
     spread = [
