@@ -340,6 +340,7 @@ FAULTS = {
     "class": (set_source(3, "class SGD:\n    pass"), "defines SGD"),
     "lambda": (set_source(3, "momentum = lambda x, g: x - g"), "defines momentum"),
     "magic": (set_source(3, "%matplotlib inline"), "plain Python"),
+    "wide": (set_source(3, "x = 1" + " + 1" * 20), "has a line of 85 characters"),
     "size": (
         add_output(5, "display_data", data={"image/png": "A" * notebooks.LARGEST}),
         "larger than 500 KB",
@@ -406,14 +407,19 @@ def test_refresh_check_executes_nothing(book, capsys):
     assert book.read_bytes() == before
 
 
-def test_refresh_formats_code_and_adds_the_install_cell(book, executed):
+def test_refresh_adds_the_install_cell(book, executed):
     edit(book, lambda notebook: notebook.cells.pop(0))
-    edit(book, set_source(3, "x  >  0"))
     assert refresh.main([str(book)]) == 0
     assert notebooks.read(book).cells[0].source == notebooks.first_cell(
         notebooks.repository(), notebooks.version()
     )
     assert book.read_text(encoding="utf-8") == executed
+
+
+def test_refresh_sorts_imports(book):
+    edit(book, set_source(4, "import sys\nimport ast"))
+    assert refresh.main([str(book)]) == 0
+    assert notebooks.read(book).cells[4].source == "import ast\nimport sys"
 
 
 def test_refresh_names_a_file_that_is_no_notebook(tmp_path, capsys):

@@ -75,7 +75,7 @@ def execute(notebook, folder):
 
     Raises ``RuntimeError`` if a cell writes to stderr, nbclient's errors if a cell fails.
     """
-    notebook = notebooks.formatted(notebooks.normalise(notebook))
+    notebook = notebooks.sorted_imports(notebooks.normalise(notebook))
     client = NotebookClient(
         notebook,
         kernel_name="python3",
