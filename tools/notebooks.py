@@ -29,7 +29,7 @@ KEPT_NOTEBOOK_METADATA = ("myst", "mystnb")  # settings of the page
 KEPT_CELL_METADATA = ("mystnb", "tags")
 FORBIDDEN_TAGS = ("nbval-skip", "nbval-ignore-output", "nbval-check-output", "raises-exception")
 FORBIDDEN_COMMENTS = re.compile(r"#\s*(NBVAL_|PYTEST_VALIDATE_)\w+")
-MACHINE_PATH = re.compile(r"/home/|/root\b|/tmp/|/work/|/Users/|[A-Z]:\\|site-packages|ipykernel_")
+MACHINE_PATH = re.compile(r"(?<![\w:/.)\]~-])/[A-Za-z]\w*/\w|[A-Z]:\\|site-packages|ipykernel_")
 MEMORY_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 FIRST_CELL = """\
