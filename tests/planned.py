@@ -6,14 +6,4 @@ not exist yet stands in ``PLANNED``; when the chapter is written, its name has t
 
 CHAPTER = {"amsgrad": "when-adam-fails"}
 
-PLANNED = {
-    "nesterov",
-    "adagrad",
-    "rmsprop",
-    "adadelta",
-    "yogi",
-    "adamax",
-    "nadam",
-    "amsgrad",
-    "adamw",
-}
+PLANNED = {"adamw"}

@@ -183,7 +183,7 @@ class ScheduledMoments(NamedTuple):
 def nadam(x, g, state: ScheduledMoments, *, lr=0.002, beta1=0.9, beta2=0.999, eps=1e-8, psi=0.004):
     """Nadam, with the momentum schedule mu_t = beta1 * (1 - 0.96**(t*psi) / 2).
 
-    Dozat (2016), Algorithm 2; psi = 0.004 gives the schedule of the paper, 0.96**(t/250).
+    Dozat (2016), Algorithm 2; psi = 0.004 gives the schedule of torch, 0.96**(t/250).
     """
     xp, t = namespace(g), state.t + 1
     mu = beta1 * (1 - 0.5 * 0.96 ** (t * psi))

@@ -181,6 +181,13 @@ def test_pages_work_opened_as_files(context, site):
         assert complaints == []
 
 
+def test_the_cheat_sheet_prints_on_one_page(context, address):
+    page, _ = open_page(context, address, "chapters/cheat-sheet.html")
+    printed = page.pdf(prefer_css_page_size=True)
+    page.close()
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) == 1
+
+
 # --------------------------------------------------------------------------------------------------
 # In the files
 
