@@ -228,6 +228,23 @@ def test_lines_of_the_series_can_be_told_apart(vision):
         assert a.dash != b.dash or b.order - a.order == 4
 
 
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("name", LOOK)
+def test_other_lines_differ_from_the_rule_beside_them(name, vision):
+    own, *others = figures._looks([name, "another", "a third"])
+    assert own is LOOK[name]
+    for other in others:
+        assert difference(own.colour, other.colour, vision) >= 0.08
+        assert own.marker != other.marker
+
+
+def test_a_rule_keeps_its_look_beside_lines_that_are_none():
+    assert figures._looks(["target", "SGD", "adam"])[1:] == [LOOK["sgd"], LOOK["adam"]]
+    assert figures._looks(["adam", "adam", "nadam"])[::2] == [LOOK["adam"], LOOK["nadam"]]
+    assert figures._looks(["adam", "adam", "nadam"])[1] in SERIES
+    assert figures._looks(["adam", "adam"]) == list(SERIES[:2])
+
+
 @pytest.mark.parametrize("look", [*LOOK.values(), *SERIES], ids=lambda look: look.colour)
 def test_colours_stand_out_from_the_background(look):
     assert contrast(look.colour, PAPER) >= 3

@@ -77,6 +77,23 @@ SERIES = tuple(
     )
 )
 
+# The lines of the series that look like a rule's, in colour or marker; measured by the same test.
+_LIKE = {
+    "sgd": {0},
+    "momentum": {1},
+    "nesterov": {1, 2, 5},
+    "adagrad": {3, 4},
+    "rmsprop": {2, 4},
+    "adadelta": {1, 5},
+    "adam": {3},
+    "yogi": {1, 2, 4},
+    "adamax": {0, 2},
+    "nadam": {2, 3},
+    "amsgrad": {0, 1, 5},
+    "adamw": {2, 4},
+}
+_BY_LABEL = {look.label: name for name, look in LOOK.items()}
+
 PAPER, INK, MUTED, GRID = "#fcfcfa", "#24292e", "#5b636b", "#e3e5e6"
 SYMBOLS = {
     "lr": "η",
@@ -714,15 +731,24 @@ def _label(name):
 
 
 def _looks(names):
-    """Each rule's own look where all names are different rules, else the series."""
-    names = list(names)
-    if all(name in LOOK for name in names) and len(set(names)) == len(names):
-        return [LOOK[name] for name in names]
-    return _series(len(names))
+    """A rule's own look for the first line with its name or label, the series for the others.
+
+    Where all lines are of one rule, all are of the series.
+    """
+    rules = [_BY_LABEL.get(name, name) for name in names]
+    if len(set(rules)) == 1 < len(rules):
+        return _series(len(rules))
+    own = [name in LOOK and name not in rules[:k] for k, name in enumerate(rules)]
+    beside = {name for name, is_own in zip(rules, own, strict=True) if is_own}
+    others = iter(_series(len(rules) - sum(own), beside))
+    return [LOOK[name] if is_own else next(others) for name, is_own in zip(rules, own, strict=True)]
 
 
-def _series(count):
-    return [SERIES[k % len(SERIES)] for k in range(count)]
+def _series(count, beside=()):
+    """Looks of the series, those first that differ well from the looks of the rules beside them."""
+    unlike = set().union(*(_LIKE[name] for name in beside))
+    order = sorted(range(len(SERIES)), key=lambda k: k in unlike)
+    return [SERIES[order[k % len(order)]] for k in range(count)]
 
 
 # --------------------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ class Stateless(NamedTuple):
 def sgd(x, g, state: Stateless, *, lr=0.01):
     """Stochastic gradient descent.
 
-    Robbins & Monro (1951); Cauchy (1847) for the exact gradient.  The papers have no
-    default for lr.
+    Robbins & Monro (1951); Cauchy (1847) for the exact gradient.  The papers have
+    no default for lr.
     """
     return x - lr * g, Stateless()
 
@@ -45,8 +45,8 @@ class Velocity(NamedTuple):
 def momentum(x, g, state: Velocity, *, lr=0.01, beta=0.9):
     """Heavy-ball momentum, with the learning rate outside the velocity.
 
-    Polyak (1964), as x - lr*g + beta*(x - x_previous).  Sutskever et al. (2013) have lr
-    inside v.
+    Polyak (1964), as x - lr*g + beta*(x - x_previous).  Sutskever et al. (2013)
+    have lr inside v.
     """
     v = beta * state.v + g
     return x - lr * v, Velocity(v)
@@ -55,7 +55,8 @@ def momentum(x, g, state: Velocity, *, lr=0.01, beta=0.9):
 def nesterov(x, g, state: Velocity, *, lr=0.01, beta=0.9):
     """Nesterov momentum, in the variables in which g is the gradient at x itself.
 
-    Nesterov (1983); as momentum with a look-ahead: Sutskever et al. (2013), eqs. 3 and 4.
+    Nesterov (1983); as momentum with a look-ahead: Sutskever et al. (2013),
+    eqs. 3 and 4.
     """
     v = beta * state.v + g
     return x - lr * (g + beta * v), Velocity(v)
@@ -74,8 +75,8 @@ class Accumulator(NamedTuple):
 def adagrad(x, g, state: Accumulator, *, lr=0.01, eps=1e-10):
     """AdaGrad, diagonal form.
 
-    Duchi, Hazan & Singer (2011), Fig. 1.  The paper leaves lr and its delta, our eps,
-    open.
+    Duchi, Hazan & Singer (2011), Fig. 1.  The paper leaves lr and its delta, our
+    eps, open.
     """
     xp = namespace(g)
     v = state.v + g**2
@@ -102,8 +103,8 @@ class SquaredDeltas(NamedTuple):
 def adadelta(x, g, state: SquaredDeltas, *, lr=1.0, rho=0.95, eps=1e-6):
     """Adadelta.
 
-    Zeiler (2012), Algorithm 1, which has no lr: here lr scales the step and not what q
-    averages.
+    Zeiler (2012), Algorithm 1, which has no lr: here lr scales the step and not
+    what q averages.
     """
     xp = namespace(g)
     v = rho * state.v + (1 - rho) * g**2
@@ -161,8 +162,8 @@ class MaxNorm(NamedTuple):
 def adamax(x, g, state: MaxNorm, *, lr=0.002, beta1=0.9, beta2=0.999, eps=1e-8):
     """AdaMax.
 
-    Kingma & Ba (2015), Algorithm 2, which has no eps: it guards a coordinate that never
-    moved.
+    Kingma & Ba (2015), Algorithm 2, which has no eps: it guards a coordinate that
+    never moved.
     """
     xp, t = namespace(g), state.t + 1
     m = beta1 * state.m + (1 - beta1) * g
@@ -183,7 +184,8 @@ class ScheduledMoments(NamedTuple):
 def nadam(x, g, state: ScheduledMoments, *, lr=0.002, beta1=0.9, beta2=0.999, eps=1e-8, psi=0.004):
     """Nadam, with the momentum schedule mu_t = beta1 * (1 - 0.96**(t*psi) / 2).
 
-    Dozat (2016), Algorithm 2; psi = 0.004 gives the schedule of torch, 0.96**(t/250).
+    Dozat (2016), Algorithm 2; psi = 0.004 gives the schedule of torch,
+    0.96**(t/250).
     """
     xp, t = namespace(g), state.t + 1
     mu = beta1 * (1 - 0.5 * 0.96 ** (t * psi))
@@ -217,8 +219,8 @@ class MaxMoments(NamedTuple):
 def amsgrad(x, g, state: MaxMoments, *, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
     """AMSGrad, without bias correction.
 
-    Reddi, Kale & Kumar (2018), Algorithm 2, which leaves lr and the betas open and has
-    no eps.
+    Reddi, Kale & Kumar (2018), Algorithm 2, which leaves lr and the betas open and
+    has no eps.
     """
     xp = namespace(g)
     m = beta1 * state.m + (1 - beta1) * g
