@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from firstorder import rules, run
 from firstorder.rules import initial_state
@@ -313,6 +314,79 @@ def test_adamaxs_step_has_this_supremum():
         if T in (1, 10, 100):
             assert -after[0] == pytest.approx(adamax_bound_at(T, beta1, beta2), rel=1e-12)
     assert -after[0] == pytest.approx(bound, rel=1e-9)
+
+
+def late_bounds(beta1, beta2):
+    """Largest |step|/lr of rules that sum or average squares, long after the start."""
+    weights = (1 - beta1) * beta1 ** np.arange(2000)
+    ahead = np.array([1 - beta1**2, *(beta1 * weights[1:])])  # Nadam without schedule
+    squares = (1 - beta2) * beta2 ** np.arange(2000)
+    return {
+        rules.adagrad: 1.0,
+        rules.rmsprop: 1 / math.sqrt(1 - beta2),
+        rules.adam: math.sqrt(np.sum(weights**2 / squares)),
+        rules.amsgrad: math.sqrt(np.sum(weights**2 / squares)),
+        rules.nadam_constant: math.sqrt(np.sum(ahead**2 / squares)),
+        rules.yogi: (1 - beta1) / math.sqrt((1 - beta2) * (1 - beta1**2)),
+    }
+
+
+def late_steps(rule, G, beta1, beta2):
+    """|step|/lr for the gradients G after a long silence."""
+    hyper = {"rho": beta2} if rule is rules.rmsprop else {"beta1": beta1, "beta2": beta2}
+    hyper = {} if rule is rules.adagrad else hyper
+    x, state = np.zeros(1), initial_state(rule, np.zeros(1))
+    if "t" in state._fields:
+        state = state._replace(t=10**6)
+    for g in G:
+        x, state = rule(np.zeros(1), np.array([g]), state, lr=1.0, eps=TINY, **hyper)
+        yield abs(x[0])
+
+
+@settings(derandomize=True, deadline=None, max_examples=60, database=None)
+@given(
+    G=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60),
+    beta1=st.floats(0.0, 0.9),
+    beta2=st.floats(0.99, 0.999),
+)
+def test_no_gradients_make_these_rules_step_further(G, beta1, beta2):
+    for rule, bound in late_bounds(beta1, beta2).items():
+        assert max(late_steps(rule, G, beta1, beta2)) <= bound * (1 + 1e-9), rule.__name__
+
+
+def test_yogis_and_nadams_steps_have_these_suprema():
+    bounds = late_bounds(0.9, 0.999)
+    assert bounds[rules.yogi] == pytest.approx(7.255, abs=5e-4)
+    assert bounds[rules.nadam_constant] == pytest.approx(8.415, abs=5e-4)
+    *_, yogi = late_steps(rules.yogi, 0.9 ** np.arange(300.0)[::-1], 0.9, 0.999)
+    assert yogi == pytest.approx(bounds[rules.yogi], rel=1e-9)
+    growing = 0.9 * (0.9 / 0.999) ** np.arange(300.0)[::-1]
+    growing[-1] = 1.9
+    *_, nadam = late_steps(rules.nadam_constant, growing, 0.9, 0.999)
+    assert nadam == pytest.approx(bounds[rules.nadam_constant], rel=1e-9)
+
+
+# The median to which Yogi goes --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("draw", "value"),
+    [
+        (lambda rng, n: rng.standard_normal(n), stats.chi2(3).median()),
+        (lambda rng, n: rng.uniform(-1, 1, n), 0.25 ** (1 / 3)),
+    ],
+    ids=["normal", "uniform"],
+)
+def test_yogis_second_moment_goes_to_the_median_weighted_by_the_squares(draw, value):
+    """E[g**2; g**2 < v] = E[g**2; g**2 > v]: for a normal g the median of chi-square(3)."""
+    rng = np.random.default_rng(5)
+    x, state = np.zeros(500), initial_state(rules.yogi, np.zeros(500))
+    late = []
+    for t in range(3000):
+        x, state = rules.yogi(x, draw(rng, 500), state, beta2=0.99)
+        if t >= 1500:
+            late.append(state.v.mean())
+    assert np.mean(late) == pytest.approx(value, rel=0.02)
 
 
 # Where Adam fails ---------------------------------------------------------------------------------
