@@ -4,7 +4,8 @@
 function nameScrollers() {
   for (const formula of document.querySelectorAll(".bd-article span.math > mjx-container")) {
     const column = formula.closest("p, li, td, dd, figcaption")?.clientWidth ?? Infinity;
-    formula.classList.toggle("too-wide", formula.scrollWidth > column);
+    const alone = !formula.closest("table"); // a wide table scrolls as a whole
+    formula.classList.toggle("too-wide", alone && formula.scrollWidth > column);
   }
   const scrollers = {
     'mjx-container[display="true"], mjx-container.too-wide': "Formula",
