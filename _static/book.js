@@ -14,7 +14,7 @@ function nameScrollers() {
   };
   for (const [selector, name] of Object.entries(scrollers)) {
     for (const element of document.querySelectorAll(`.bd-article :is(${selector})`)) {
-      if (element.scrollWidth > element.clientWidth + 1) {
+      if (element.scrollWidth > element.clientWidth) {
         element.tabIndex = 0;
         element.setAttribute("role", "group");
         element.setAttribute("aria-label", name);
