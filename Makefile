@@ -6,7 +6,7 @@ VENV ?= .venv
 PORT ?= 8000
 WORKERS ?= auto
 
-.PHONY: help book test site-test serve lab refresh benchmarks mutants clean
+.PHONY: help book test site-test serve lab refresh assignments grade release benchmarks mutants clean
 
 help:
 	@echo "make book        build the website into _build/html"
@@ -15,6 +15,9 @@ help:
 	@echo "make serve       build the website and serve it on http://localhost:$(PORT)"
 	@echo "make lab         open the chapters in JupyterLab"
 	@echo "make refresh     run all notebooks again, or NOTEBOOK=chapters/adam.ipynb, and store them"
+	@echo "make assignments build what students, instructors and graders get, into build/assignments"
+	@echo "make grade       ASSIGNMENT=adam SUBMISSIONS=folder [OUT=folder]: grades.csv and feedback"
+	@echo "make release     VERSION=0.2.0: set version and install cells, commit, tag"
 	@echo "make benchmarks  measure the rules against the libraries"
 	@echo "make mutants     change the rules line by line: does a test notice?"
 	@echo "make clean       remove what was built; the environment $(VENV) stays"
@@ -45,6 +48,15 @@ lab: $(VENV)/.complete
 refresh: $(VENV)/.complete
 	$(VENV)/bin/python tools/refresh.py $(NOTEBOOK)
 
+assignments: $(VENV)/.complete
+	$(VENV)/bin/python tools/assignments.py
+
+grade: $(VENV)/.complete
+	$(VENV)/bin/python tools/grade.py "$(ASSIGNMENT)" "$(SUBMISSIONS)" $(if $(OUT),--out "$(OUT)")
+
+release: $(VENV)/.complete
+	$(VENV)/bin/python tools/release.py "$(VERSION)"
+
 benchmarks: $(VENV)/.complete
 	@for script in benchmarks/*.py; do echo "$$script"; $(VENV)/bin/python $$script || exit 1; done
 
@@ -52,4 +64,4 @@ mutants: $(VENV)/.complete
 	$(VENV)/bin/python tools/mutants.py
 
 clean:
-	rm -rf _build .ruff_cache .hypothesis .pytest_cache
+	rm -rf _build build .ruff_cache .hypothesis .pytest_cache

@@ -28,9 +28,17 @@ LAYERS = {
     "figures": {"run", "train"},  # for the types Trace and History
     "symbolic": {"rules", "hyperparameters", "notebook"},
     "javascript": {"hyperparameters", "objectives", "symbolic"},
+    "rosetta": {"namespace", "rules", "hyperparameters"},
+    "coursework": set(),
+    "coursework.checks": set(),
+    "coursework.wire": set(),
+    "coursework.isolation": {"coursework.wire"},
+    "coursework.worker": {"coursework.wire"},
+    "coursework.plugin": set(),
     "adapters": set(),
+    "adapters.libraries": {"hyperparameters"},
     "adapters.torch": {"rules", "hyperparameters"},
-    "adapters.d2l": {"rules", "hyperparameters"},
+    "adapters.d2l": {"rules", "hyperparameters", "datasets"},
 }
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -5,6 +5,7 @@ What one notebook must look like is tested where it is collected, in ``conftest.
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
@@ -78,6 +79,28 @@ def test_first_cell_prefers_the_source_that_the_environment_names(monkeypatch, a
 def test_first_cell_without_an_address_says_where_to_set_it(monkeypatch):
     with pytest.raises(RuntimeError, match=r"repository: url in _config\.yml"):
         execute(notebooks.first_cell("", "1.2.3"), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("where", "installed"),
+    [
+        ("git+https://example.org/book@v2", "firstorder[d2l] @ git+https://example.org/book@v2"),
+        ("some/folder", "some/folder[d2l]"),
+    ],
+)
+def test_first_cell_of_a_chapter_that_needs_more_names_the_extra(monkeypatch, where, installed):
+    source = notebooks.first_cell("", "1.2.3", "d2l", ("d2l",))
+    [command] = execute(source, monkeypatch, FIRSTORDER_SOURCE=where)
+    assert command[-1] == installed
+    with pytest.raises(RuntimeError, match="firstorder or d2l is missing"):
+        execute(source, monkeypatch, FIRSTORDER_SOURCE="")
+
+
+def test_extras_are_those_of_the_package():
+    text = (notebooks.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    for extra, modules in notebooks.EXTRAS.values():
+        assert all(any(need.startswith(module) for need in extras[extra]) for module in modules)
 
 
 def test_first_cell_repeats_what_pip_said(monkeypatch, tmp_path):

@@ -1,14 +1,15 @@
-"""Change rules.py in every small way we can think of, and see that a test fails each time.
+"""Change the rules in every small way we can think of, and see that a test fails each time.
 
-    python tools/mutants.py            all mutants, on all cores
-    python tools/mutants.py adam       only those in definitions whose name has "adam" in it
+    python tools/mutants.py                 all mutants of rules.py and rosetta.py, on all cores
+    python tools/mutants.py rosetta         only those of one of the two
+    python tools/mutants.py rosetta adam    only in definitions whose name has "adam" in it
 
 Prints the score and every survivor with its diff.  Exits with 1 if a survivor is not in EQUIVALENT.
 
 The general tools (mutmut, cosmic-ray) do not know the mistakes of this subject: m for v, beta1 for
 beta2, the old state for the new one, t one too small, a correction left out.  They would also be a
 dependency more.  Here a mutant is a fork of a process that has the libraries loaded, and runs the
-fast oracles of its rule only.
+fast oracles of its rule only.  The libraries that rosetta.py is compared with run once, before.
 """
 
 import ast
@@ -22,19 +23,40 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-RULES = ROOT / "code" / "firstorder" / "rules.py"
+PACKAGE = ROOT / "code" / "firstorder"
 SECONDS = 60  # a mutant that takes longer is killed by the clock
-TESTS = [
-    "tests/test_rules_libraries.py",
-    "tests/test_rules_recorded.py",
-    "tests/test_rules_backends.py::test_the_new_state_has_the_order_of_the_fields",
-    "tests/test_rules_backends.py::test_states_are_shared_by_families",
-    "tests/test_rules_backends.py::test_counters_start_at_whole_zero_and_products_at_one",
-    "tests/test_rules_backends.py::test_initial_state_of_partials",
-    "tests/test_rules_backends.py::test_initial_state_of_something_else_is_a_type_error",
-]
+
+
+class Target(NamedTuple):
+    """A module to change, what tests it, and what a fork need not load again."""
+
+    tests: list
+    leave_out: str = ""  # tests that cost more than they find here
+    load: tuple = ()  # modules that do not depend on the one that is changed
+
+
+TARGETS = {
+    "rules": Target(
+        [
+            "tests/test_rules_libraries.py",
+            "tests/test_rules_recorded.py",
+            "tests/test_rules_backends.py::test_the_new_state_has_the_order_of_the_fields",
+            "tests/test_rules_backends.py::test_states_are_shared_by_families",
+            "tests/test_rules_backends.py::test_counters_start_at_whole_zero_and_products_at_one",
+            "tests/test_rules_backends.py::test_initial_state_of_partials",
+            "tests/test_rules_backends.py::test_initial_state_of_something_else_is_a_type_error",
+        ],
+    ),
+    "rosetta": Target(
+        ["tests/test_rosetta_libraries.py", "tests/test_rosetta.py"],
+        "jax or caught or told_apart",
+        ("keras", "optax", "live", "firstorder.objectives", "firstorder.run"),
+    ),
+}
+DIALECT = ("torch_", "keras_", "optax_", "d2l_")
 
 # survivors that no test can kill: the line of the diff that was added -> why it is the same rule
 ONE_LIBRARY = "x, g and the arrays of the state come from one library, by the contract of a rule"
@@ -45,22 +67,35 @@ EQUIVALENT = {
 }
 
 CONFUSED = {  # names that a tired author exchanges
+    "b": ["d"],
+    "b1": ["b2"],
+    "b2": ["b1"],
+    "beta_1": ["beta_2"],
+    "beta_2": ["beta_1"],
     "beta1": ["beta2"],
     "beta2": ["beta1"],
-    "d": ["g"],
-    "eps": ["lr"],
+    "d": ["g", "b"],
+    "eps": ["lr", "eps_root"],
+    "eps_root": ["eps"],
+    "epsilon": ["learning_rate"],
     "g": ["x"],
+    "inside": ["outside"],
+    "learning_rate": ["epsilon", "eps"],
     "lr": ["eps"],
+    "lr_decay": ["weight_decay"],
     "m": ["v", "g"],
     "m_hat": ["m", "g"],
     "mu": ["mu_next", "beta1"],
     "mu_next": ["mu", "beta1"],
     "mu_prod": ["mu"],
+    "nesterov": ["centered"],
+    "outside": ["inside"],
     "psi": ["t"],
     "q": ["v"],
     "u": ["m"],
     "v": ["m", "g"],
     "v_hat": ["v"],
+    "variance": ["v"],
     "v_max": ["v"],
     "weight_decay": ["eps"],
     "x": ["g"],
@@ -72,18 +107,33 @@ SWAPPED = {
     ast.Div: ast.Mult,
     ast.Pow: ast.Mult,
 }
+OPPOSITE = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Gt: ast.GtE,
+    ast.LtE: ast.Lt,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
 
 
 def mutations(node, names, fields):
     """Yield what may stand in place of ``node``, in a function with these local names and state."""
     match node:
         case ast.BinOp(left, operator, right):
-            yield ast.BinOp(left, SWAPPED[type(operator)](), right)
+            if type(operator) in SWAPPED:
+                yield ast.BinOp(left, SWAPPED[type(operator)](), right)
             yield left
             yield right
             if not isinstance(operator, (ast.Add, ast.Mult)):
                 yield ast.BinOp(right, operator, left)
-        case ast.Constant(value) if isinstance(value, (int, float)):
+        case ast.Constant(bool(value)):
+            yield ast.Constant(not value)
+        case ast.Constant(int(value) | float(value)):
             yield ast.Constant(value + 1)
             yield ast.Constant(value / 2)
         case ast.Name(name, ast.Load()):
@@ -108,8 +158,20 @@ def mutations(node, names, fields):
                     yield ast.Call(node.func, swapped, [])
         case ast.Return(ast.Tuple([first, second])):
             yield ast.Return(ast.Tuple([second, first], ast.Load()))
-        case ast.Compare(left, [ast.NotIn()], right):
-            yield ast.Compare(left, [ast.In()], right)
+        case ast.Compare(left, [operator], right) if type(operator) in OPPOSITE:
+            yield ast.Compare(left, [OPPOSITE[type(operator)]()], right)
+        case ast.BoolOp(operator, values):
+            yield ast.BoolOp(OPPOSITE[type(operator)](), values)
+            yield from values
+        case ast.If(test, body, orelse) if not isinstance(test, (ast.Compare, ast.UnaryOp)):
+            yield ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
+        case ast.Dict(keys, values):
+            for i in range(len(keys)):  # an entry left out, or with the value of its neighbour
+                yield ast.Dict(keys[:i] + keys[i + 1 :], values[:i] + values[i + 1 :])
+                if i:
+                    swapped = values.copy()
+                    swapped[i - 1 : i + 1] = values[i], values[i - 1]
+                    yield ast.Dict(keys, swapped)
         case ast.UnaryOp(ast.Not(), operand):
             yield operand
         case ast.IfExp(test, body, orelse):
@@ -128,75 +190,133 @@ class Replace(ast.NodeTransformer):
         return self.new if node is self.old else self.generic_visit(node)
 
 
-def mutants(text):
-    """Return the original and all mutants, each as name, keyword of its tests and source.
+def state_fields():
+    """Class -> its fields, of the NamedTuples of both modules."""
+    classes = {}
+    for module in TARGETS:
+        for item in ast.parse((PACKAGE / f"{module}.py").read_text()).body:
+            if isinstance(item, ast.ClassDef):
+                fields = [s.target.id for s in item.body if isinstance(s, ast.AnnAssign)]
+                classes[item.name] = fields
+    return classes
 
-    No mutant comes twice and none is the original.  The tests of a rule have its name in theirs; a
-    mutant of anything else is for all tests.
+
+def tests_of(module, name, has_state):
+    """The expression that selects the tests of a definition; empty for all tests."""
+    if module == "rules":
+        return name if has_state else ""
+    if name.startswith(DIALECT):
+        return name
+    return "" if has_state or name.startswith("_") else "not test_dialect_is"
+
+
+def mutants(module, text):
+    """Return the original and all mutants, each as name, selection of its tests and source.
+
+    No mutant comes twice and none is the original.
     """
-    tree = ast.parse(text)
+    tree, classes = ast.parse(text), state_fields()
     original = ast.unparse(tree)
-    state_fields = {
-        item.name: [s.target.id for s in item.body if isinstance(s, ast.AnnAssign)]
-        for item in tree.body
-        if isinstance(item, ast.ClassDef)
-    }
     found = {}
     for item in tree.body:
-        if not isinstance(item, (ast.FunctionDef, ast.ClassDef)):
+        if isinstance(item, ast.Assign):
+            name = item.targets[0].id
+        elif isinstance(item, (ast.FunctionDef, ast.ClassDef)):
+            name = item.name
+        else:
             continue
         names = {n.id for n in ast.walk(item) if isinstance(n, ast.Name)}
         names |= {n.arg for n in ast.walk(item) if isinstance(n, ast.arg)}
         kinds = {n.annotation.id for n in ast.walk(item) if isinstance(n, ast.arg) and n.annotation}
-        fields = [field for kind in kinds for field in state_fields[kind]]
+        fields = [field for kind in kinds for field in classes[kind]]
         for node in list(ast.walk(item)):
             for new in mutations(node, names, fields):
                 Replace(node, new).visit(item)
                 source = ast.unparse(ast.fix_missing_locations(tree))
                 Replace(new, node).visit(item)
                 if source != original:
-                    found.setdefault(source, (item.name, item.name if kinds else ""))
+                    found.setdefault(source, (name, tests_of(module, name, bool(kinds))))
         assert ast.unparse(tree) == original
     return original, [(*labels, source) for source, labels in found.items()]
 
 
 class Mutated(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Import ``firstorder.rules`` from a text."""
+    """Import a module of the package from a text."""
 
-    def __init__(self, source):
-        self.source = source
+    def __init__(self, module, source):
+        self.module, self.source = f"firstorder.{module}", source
 
     def find_spec(self, name, path, target=None):
-        if name == "firstorder.rules":
-            return importlib.util.spec_from_loader(name, self)
-        return None
+        return importlib.util.spec_from_loader(name, self) if name == self.module else None
 
     def get_source(self, name):
         return self.source
 
 
-def exit_code(mutant):
-    """Run the tests of the changed function in a fork: pytest's exit code, or None on time out.
+def run_tests(target, selection):
+    """Run the tests of a target as a pytest of its own: its exit code."""
+    import pytest
+
+    options = ["-x", "-q", "--noconftest", "-o", "addopts=", "-o", "xfail_strict=true"]
+    options += ["--assert=plain", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+    wanted = [f"({selection})"] if selection else []
+    wanted += [f"not ({target.leave_out})"] if target.leave_out else []
+    if wanted:
+        options += ["-k", " and ".join(wanted)]
+    return int(pytest.main([*options, *target.tests]))
+
+
+def exit_code(module, selection, source):
+    """Run the tests of the changed definition in a fork: pytest's exit code, or None on time out.
 
     0: all passed, the mutant survives.  1: a test failed.  2: the tests could not even be imported.
     """
-    _, keyword, source = mutant
     child = os.fork()
     if child == 0:
-        import pytest
-
         signal.alarm(SECONDS)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             sys.stderr = nowhere
-            sys.meta_path.insert(0, Mutated(source))
-            options = ["-x", "-q", "--noconftest", "-o", "addopts=", "-o", "xfail_strict=true"]
-            options += ["--assert=plain", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
-            if keyword:
-                options += ["-k", keyword]
-            code = pytest.main([*options, *TESTS])
-        os._exit(int(code))
+            sys.meta_path.insert(0, Mutated(module, source))
+            code = run_tests(TARGETS[module], selection)
+        os._exit(code)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else None
+
+
+def library_runs():
+    """Return what the libraries give in the tests of rosetta.py, and pytest's exit code.
+
+    For a process of its own: JAX starts threads, which a fork does not survive.
+    """
+    prepare("rules")
+    code = run_tests(TARGETS["rosetta"], "")
+    import live
+
+    return live.RUNS, code
+
+
+def prepare(module):
+    """Load what every fork would load, once; the module to change is not among it."""
+    import array_api_compat.numpy  # noqa: F401
+    import pytest  # noqa: F401
+    import sympy  # noqa: F401
+    import torch._dynamo  # every optimizer of torch would load it at its first use
+
+    torch.set_num_threads(1)
+    os.chdir(ROOT)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    if module == "rosetta":
+        os.environ["KERAS_BACKEND"] = "torch"
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            runs, code = pool.apply(library_runs)
+        if code != 0:
+            sys.exit(f"the tests do not pass on {module}.py as it is")
+        sys.path.insert(0, str(ROOT / "tests"))
+        for name in TARGETS[module].load:
+            importlib.import_module(name)
+        sys.modules["live"].RUNS.update(runs)
+        assert f"firstorder.{module}" not in sys.modules
+    gc.freeze()  # the collector need not walk the libraries in every fork
 
 
 def difference(original, source):
@@ -205,22 +325,17 @@ def difference(original, source):
     return [line for line in lines if line[0] in "+-"]
 
 
-def main(wanted=""):
-    import array_api_compat.numpy  # noqa: F401  loaded once, before the forks
-    import pytest  # noqa: F401
-    import sympy  # noqa: F401
-    import torch._dynamo  # every optimizer of torch would load it at its first use
-
-    torch.set_num_threads(1)
-    os.chdir(ROOT)
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    gc.freeze()  # the collector need not walk the libraries in every fork
-    original, every = mutants(RULES.read_text())
+def score(module, wanted=""):
+    """Print the survivors and the score of one module; return how many are unexplained."""
+    prepare(module)
+    original, every = mutants(module, (PACKAGE / f"{module}.py").read_text())
     every = [mutant for mutant in every if wanted in mutant[0]]
-    if exit_code(("", "", original)) != 0:
-        sys.exit("the tests do not pass on the rules as they are")
+    if exit_code(module, "", original) != 0:
+        sys.exit(f"the tests do not pass on {module}.py as it is")
     with multiprocessing.get_context("fork").Pool() as pool:
-        codes = pool.map(exit_code, every, chunksize=4)
+        codes = pool.starmap(
+            exit_code, [(module, selection, source) for _, selection, source in every], chunksize=4
+        )
     if not set(codes) <= {0, 1, 2, None}:
         sys.exit(f"pytest could not run: exit codes {set(codes)}")
     survivors = [mutant for mutant, code in zip(every, codes, strict=True) if code == 0]
@@ -232,11 +347,19 @@ def main(wanted=""):
         print(f"\nsurvived in {name}: {reason or 'UNEXPLAINED'}", *lines, sep="\n  ")
     killed = len(every) - len(survivors)
     print(
-        f"\n{len(every)} mutants, {killed} killed ({codes.count(1)} by a failing test, "
-        f"{codes.count(2)} at import, {codes.count(None)} by the clock), "
-        f"{len(survivors) - unexplained} equivalent, {unexplained} unexplained survivors"
+        f"\n{module}.py: {len(every)} mutants, {killed} killed ({codes.count(1)} by a failing "
+        f"test, {codes.count(2)} at import, {codes.count(None)} by the clock), "
+        f"{len(survivors) - unexplained} equivalent, {unexplained} unexplained survivors",
+        flush=True,
     )
-    return 1 if unexplained else 0
+    return unexplained
+
+
+def main(*arguments):
+    module, *wanted = arguments or [""]
+    if module and module not in TARGETS:
+        sys.exit(f"the module must be one of {', '.join(TARGETS)}, got {module}")
+    return 1 if sum([score(name, *wanted) for name in ([module] if module else TARGETS)]) else 0
 
 
 if __name__ == "__main__":

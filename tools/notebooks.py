@@ -67,12 +67,47 @@ def version():
     return project["version"]
 
 
-def first_cell(address, version):
-    """Return the source of every notebook's first cell.
+# notebooks that need more than the package: name -> (extra of the package, modules it brings)
+EXTRAS = {
+    "airfoil": ("d2l", ("d2l",)),
+    "rosetta": ("libraries", ("keras", "optax")),
+    "keras": ("libraries", ("keras",)),
+}
 
-    Without an address the cell raises where the package is missing, and says what to set.
+
+def first_cell(address, version, extra=None, modules=()):
+    """Return the source of a notebook's first cell.
+
+    ``extra`` of the package is installed too where one of ``modules`` is missing.  Without an
+    address the cell raises where something is missing, and says what to set.
     """
-    return FIRST_CELL.replace("{source}", f"git+{address}@v{version}" if address else "")
+    cell = FIRST_CELL.replace("{source}", f"git+{address}@v{version}" if address else "")
+    if extra is None:
+        return cell
+    needed = ("firstorder", *modules)
+    changes = {
+        "Installs the package of this book where it is missing": "Installs the package of this "
+        f"book, with its extra {extra!r}, where it is missing",
+        'if importlib.util.find_spec("firstorder") is None:': "if any("
+        f"importlib.util.find_spec(name) is None for name in {_quoted(needed)}):",
+        '"firstorder is not installed, and this': f'"{" or ".join(needed)} is missing, and this',
+        "    pip = [": f'    named = f"firstorder[{extra}] @ {{source}}"\n'
+        f'    source = named if "://" in source else f"{{source}}[{extra}]"\n'
+        "    pip = [",
+    }
+    for before, after in changes.items():
+        assert before in cell
+        cell = cell.replace(before, after)
+    return cell
+
+
+def _quoted(words):
+    return "(" + ", ".join(f'"{word}"' for word in words) + ")"
+
+
+def first_cell_of(path):
+    """Return the first cell that the notebook at ``path`` has to have; only its name matters."""
+    return first_cell(repository(), version(), *EXTRAS.get(Path(path).stem, ()))
 
 
 def paths():
@@ -90,13 +125,12 @@ def text(notebook):
     return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
 
 
-def normalise(notebook):
-    """Bring ``notebook`` into normal form, in place, outputs untouched; return it."""
+def normalise(notebook, name=""):
+    """Bring the notebook ``name`` into normal form, in place, outputs untouched; return it."""
     cells = [cell for cell in notebook.cells if cell.source.strip()]
-    if cells and cells[0].cell_type == "code" and "FIRSTORDER_SOURCE" in cells[0].source:
-        cells[0].source = first_cell(repository(), version())
-    else:
-        cells.insert(0, nbformat.v4.new_code_cell(first_cell(repository(), version())))
+    if not (cells and cells[0].cell_type == "code" and "FIRSTORDER_SOURCE" in cells[0].source):
+        cells.insert(0, nbformat.v4.new_code_cell())
+    cells[0].source = first_cell_of(name)
     cells[0].metadata = {"tags": list(FIRST_CELL_TAGS)}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     kept = {k: notebook.metadata[k] for k in KEPT_NOTEBOOK_METADATA if k in notebook.metadata}
@@ -170,18 +204,18 @@ def problems(path):
     found = [] if notebook.cells else ["has no cells"]
     if path.stat().st_size > LARGEST:
         found.append(f"is larger than {LARGEST // 1000} KB: {path.stat().st_size // 1000} KB")
-    if text(normalise(read(path))) != path.read_text(encoding="utf-8"):
+    if text(normalise(read(path), path)) != path.read_text(encoding="utf-8"):
         found.append("is not in normal form: run make refresh")
-    found += _first_cell_problems(notebook)
+    found += _first_cell_problems(notebook, path)
     found += _execution_problems(notebook)
     for number, cell in enumerate(notebook.cells):
         found += [f"cell {number} {problem}" for problem in _cell_problems(cell)]
     return found
 
 
-def _first_cell_problems(notebook):
+def _first_cell_problems(notebook, path):
     first = notebook.cells[0] if notebook.cells else None
-    if first is None or first.source != first_cell(repository(), version()):
+    if first is None or first.source != first_cell_of(path):
         return ["does not begin with the install cell of this book: run make refresh"]
     return []
 

@@ -56,7 +56,7 @@ def refresh(path):
     began = time.perf_counter()
     before = path.read_text(encoding="utf-8")
     try:
-        after = notebooks.text(execute(notebooks.read(path), path.parent))
+        after = notebooks.text(execute(notebooks.read(path), path))
     except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
         print(f"FAILED, not written\n{COLOUR.sub('', str(error))}")
         return False
@@ -70,19 +70,19 @@ def refresh(path):
     return not found
 
 
-def execute(notebook, folder):
-    """Return the notebook in normal form with new outputs, its kernel started in ``folder``.
+def execute(notebook, path):
+    """Return the notebook of ``path`` in normal form with new outputs.
 
     Raises ``RuntimeError`` if a cell writes to stderr, nbclient's errors if a cell fails.
     """
-    notebook = notebooks.sorted_imports(notebooks.normalise(notebook))
+    notebook = notebooks.sorted_imports(notebooks.normalise(notebook, path))
     client = NotebookClient(
         notebook,
         kernel_name="python3",
         timeout=LONGEST,
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(folder)}},
+        resources={"metadata": {"path": str(path.parent)}},
     )
     # the kernel's own log goes nowhere, as under nbval
     client.execute(stderr=subprocess.DEVNULL)
@@ -94,7 +94,7 @@ def execute(notebook, folder):
                 raise RuntimeError(
                     f"cell {number} wrote to stderr:\n{cell.source}\n\n{output.text}"
                 )
-    return notebooks.normalise(notebook)
+    return notebooks.normalise(notebook, path)
 
 
 def smaller(png):

@@ -19,6 +19,17 @@ RANGES = {
     "weight_decay": (0.0, np.inf, False),
     "psi": (0.0, np.inf, False),
 }
+# what other libraries call them (see rosetta): the same ranges
+OTHER_NAMES = {
+    "lr": ("learning_rate",),
+    "beta": ("momentum",),
+    "beta1": ("beta_1", "b1"),
+    "beta2": ("beta_2", "b2"),
+    "rho": ("alpha", "decay", "gamma"),
+    "eps": ("epsilon", "eps_root", "initial_accumulator_value", "initial_scale"),
+    "psi": ("momentum_decay", "lr_decay", "dampening"),
+}
+RANGES |= {other: RANGES[ours] for ours, others in OTHER_NAMES.items() for other in others}
 
 
 def names(rule):
@@ -53,6 +64,41 @@ def check_value(name, value):
         wrong = array[~inside].flat[0]
         raise ValueError(f"{name} must be {_range(low, high, closed)}, got {wrong:g}")
     return array
+
+
+def options(rule):
+    """Return the names of the rule's switches and pairs, which are passed to it as they are.
+
+    They are the hyper-parameters whose default is True, False or a tuple.  No rule of the book has
+    any; the rules of other libraries do (see ``rosetta``).
+    """
+    parameters = inspect.signature(rule).parameters.values()
+    return tuple(p.name for p in parameters if isinstance(p.default, (bool, tuple)))
+
+
+def check_option(rule, name, value):
+    """Return ``value``; raise unless it is a switch, a pair or a number, as its default is.
+
+    The numbers of a pair named betas have the ranges of beta1 and beta2.  A value may be None where
+    the default is None.
+    """
+    default = inspect.signature(rule).parameters[name].default
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
+    elif isinstance(default, tuple):
+        if not isinstance(value, (tuple, list)) or len(value) != len(default):
+            raise TypeError(f"{name} must be {len(default)} numbers, got {value!r}")
+        for i, entry in enumerate(value, start=1):
+            _check_one(f"{name.removesuffix('s')}{i}", entry)
+    elif not (value is None and default is None):
+        _check_one(name, value)
+    return value
+
+
+def _check_one(name, value):
+    if check_value(name, value).ndim:
+        raise ValueError(f"{name} must be one number, got {value!r}")
 
 
 def check(rule, hyper):

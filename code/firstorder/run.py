@@ -2,11 +2,19 @@
 
 import inspect
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from firstorder.hyperparameters import check_names, check_value, check_whole, label
+from firstorder.hyperparameters import (
+    check_names,
+    check_option,
+    check_value,
+    check_whole,
+    label,
+    options,
+)
 from firstorder.rules import initial_state
 
 
@@ -60,7 +68,8 @@ def run(
     ``on_nonfinite``  "record" keeps non-finite values and says when they began; "raise" raises
                    ``FloatingPointError`` naming step and run
     ``hyper``      the rule's hyper-parameters: numbers, arrays of length R (R independent runs),
-                   or functions of the step t = 1, 2, ... that return one of these
+                   or functions of the step t = 1, 2, ... that return one of these; the switches and
+                   pairs of a rule from ``rosetta`` (``amsgrad``, ``betas``) are passed as they are
 
     Raises, before anything runs, ``TypeError`` or ``ValueError`` naming the argument, its value and
     what is allowed.
@@ -75,6 +84,9 @@ def run(
     if project is not None and not callable(project):
         raise TypeError(f"project must be None or a function of x, got {project!r}")
     check_names(rule, hyper)
+    given, bound = hyper, options(rule)
+    rule = partial(rule, **{n: check_option(rule, n, v) for n, v in hyper.items() if n in bound})
+    hyper = {n: v for n, v in hyper.items() if n not in bound}
     schedules = {name: _schedule(name, value, steps) for name, value in hyper.items()}
     x, at = _run_axes(x, schedules)
 
@@ -110,7 +122,7 @@ def run(
         diverged_at=diverged_at,
         rule=label(rule),
         objective=getattr(objective, "name", type(objective).__name__),
-        hyper=dict(hyper),
+        hyper=dict(given),
     )
 
 
