@@ -6,12 +6,13 @@ VENV ?= .venv
 PORT ?= 8000
 WORKERS ?= auto
 
-.PHONY: help book test site-test serve lab refresh assignments grade release benchmarks mutants clean
+.PHONY: help book test site-test coursework-test serve lab refresh assignments grade release benchmarks mutants clean
 
 help:
 	@echo "make book        build the website into _build/html"
 	@echo "make test        ruff, unit tests, every notebook against its stored outputs"
 	@echo "make site-test   build the website and check every page of it in a browser"
+	@echo "make coursework-test  grade whole classes, cheats among them, as an instructor would"
 	@echo "make serve       build the website and serve it on http://localhost:$(PORT)"
 	@echo "make lab         open the chapters in JupyterLab"
 	@echo "make refresh     run all notebooks again, or NOTEBOOK=chapters/adam.ipynb, and store them"
@@ -38,6 +39,9 @@ test: $(VENV)/.complete
 
 site-test: book
 	$(VENV)/bin/pytest tests/site
+
+coursework-test: $(VENV)/.complete
+	$(VENV)/bin/pytest tests/coursework
 
 serve: book
 	$(VENV)/bin/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

@@ -24,7 +24,8 @@ MARK = "% The modules stand here: see _ext/firstorder_api.py"
 # What a reader wants first comes first; modules not named here follow in alphabetical order.
 ORDER = (
     *("rules", "run", "objectives", "datasets", "train", "figures", "notebook", "symbolic"),
-    *("javascript", "rosetta", "adapters.torch", "adapters.d2l", "hyperparameters", "namespace"),
+    *("javascript", "rosetta", "adapters.libraries", "adapters.torch", "adapters.d2l"),
+    *("hyperparameters", "namespace"),
 )
 
 

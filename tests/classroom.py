@@ -1,5 +1,6 @@
 """Submissions of assignments, made from the answers that are kept with each of them."""
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -62,6 +63,14 @@ def right(name):
     return {
         question: next(iter(kinds["right"].values())) for question, kinds in answers(name).items()
     }
+
+
+def defined(source):
+    """Return the names that a piece of code defines at its top."""
+    tree = ast.parse(source)
+    found = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    targets = [t for n in tree.body if isinstance(n, ast.Assign) for t in n.targets]
+    return tuple(found + [t.id for t in targets if isinstance(t, ast.Name)])
 
 
 def imports(name):

@@ -1,6 +1,5 @@
 """A submission runs in a process of its own, and nothing but plain data comes back."""
 
-import ast
 import os
 import sys
 from fractions import Fraction
@@ -12,8 +11,9 @@ import pytest
 import sympy
 import torch
 
-from classroom import NAMES, filled, graded, right
-from firstorder.coursework import isolation, wire
+from classroom import NAMES, defined, filled, graded, right
+from firstorder.coursework import _wire as wire
+from firstorder.coursework import isolation
 from firstorder.coursework.isolation import Submission, SubmissionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "assignments" / "answers"))
@@ -298,14 +298,6 @@ def test_root_runs_it_as_nobody_where_nobody_can_read_the_libraries(notebook):
 # Cheats
 
 
-def _names(source):
-    """The names that a piece of code defines at its top."""
-    tree = ast.parse(source)
-    found = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
-    targets = [t for n in tree.body if isinstance(n, ast.Assign) for t in n.targets]
-    return tuple(found + [t.id for t in targets if isinstance(t, ast.Name)])
-
-
 @pytest.mark.parametrize("cheat", CHEATS)
 @pytest.mark.parametrize("name", NAMES[:1])
 def test_a_cheat_earns_nothing(name, cheat, tmp_path, monkeypatch):
@@ -313,7 +305,7 @@ def test_a_cheat_earns_nothing(name, cheat, tmp_path, monkeypatch):
     monkeypatch.setattr(isolation, "SECONDS_CALL", 5)
     sources = right(name)
     first = next(iter(sources))
-    asked = _names(sources[first])
+    asked = defined(sources[first])
     path = tmp_path / "submission.ipynb"
     attack = CHEATS[cheat].replace("NAMES", repr(asked))
     nbformat.write(filled(name, sources | {first: attack}), path)

@@ -86,11 +86,11 @@ def first_cell(address, version, extra=None, modules=()):
         return cell
     needed = ("firstorder", *modules)
     changes = {
-        "Installs the package of this book where it is missing": "Installs the package of this "
-        f"book, with its extra {extra!r}, where it is missing",
-        'if importlib.util.find_spec("firstorder") is None:': "if any("
-        f"importlib.util.find_spec(name) is None for name in {_quoted(needed)}):",
-        '"firstorder is not installed, and this': f'"{" or ".join(needed)} is missing, and this',
+        "Installs the package of this book where": f"Installs the package, with {extra}, where",
+        'if importlib.util.find_spec("firstorder") is None:': f"needed = {_quoted(needed)}\n"
+        "if any(importlib.util.find_spec(name) is None for name in needed):",
+        "firstorder is not installed, and this copy": f"{' or '.join(needed)} is missing, and "
+        'this "\n            "copy',
         "    pip = [": f'    named = f"firstorder[{extra}] @ {{source}}"\n'
         f'    source = named if "://" in source else f"{{source}}[{extra}]"\n'
         "    pip = [",

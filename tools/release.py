@@ -31,12 +31,9 @@ def release(version, today=None):
     root, before = notebooks.ROOT, notebooks.version()
     _check(version, before)
     for name, pattern in PLACES.items():
-        path = root / name
-        text = path.read_text(encoding="utf-8")
-        found = re.findall(pattern, text)
-        if set(found) != {before}:
-            raise ValueError(f"{name} must name the version {before}, got {found}")
-        path.write_text(_replaced(pattern, text, version), encoding="utf-8")
+        text = (root / name).read_text(encoding="utf-8")
+        new = re.sub(pattern, lambda match: match[0].replace(match[1], version), text)
+        (root / name).write_text(new, encoding="utf-8")
     changelog = root / "chapters" / "changelog.md"
     text = changelog.read_text(encoding="utf-8")
     day = (today or datetime.date.today()).isoformat()
@@ -48,10 +45,6 @@ def release(version, today=None):
         path.write_text(notebooks.text(notebook), encoding="utf-8")
     _git("commit", "--all", "--quiet", "--message", f"Version {version}")
     _git("tag", "--annotate", f"v{version}", "--message", f"Version {version}")
-
-
-def _replaced(pattern, text, version):
-    return re.sub(pattern, lambda m: m[0].replace(m[1], version), text)
 
 
 def _check(version, before):
@@ -66,6 +59,10 @@ def _check(version, before):
         raise ValueError(f"the tree must be clean, got changes:\n{changed}")
     if not notebooks.repository():
         raise ValueError("repository: url in _config.yml must be set: install cells name it")
+    for name, pattern in PLACES.items():
+        found = re.findall(pattern, (notebooks.ROOT / name).read_text(encoding="utf-8"))
+        if set(found) != {before}:
+            raise ValueError(f"{name} must name the version {before}, got {found}")
     text = (notebooks.ROOT / "chapters" / "changelog.md").read_text(encoding="utf-8")
     if f"## {version}, unreleased" not in text:
         raise ValueError(f"chapters/changelog.md must have a part '## {version}, unreleased'")

@@ -4,7 +4,7 @@
         submission.names()["adam_step"](x, g, state)
 
 The functions in ``names()`` are stand-ins: a call sends its arguments over, the submission computes
-there, and plain data comes back (see ``wire``).  Nothing that a submission patches, redefines or
+there, and plain data comes back (see ``_wire``).  Nothing that a submission patches, redefines or
 ends reaches the process that compares.  A cell that kills its process or never ends is left out
 when the process is started again; a function that does costs the test that called it.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 
-from firstorder.coursework import wire
+from firstorder.coursework import _wire as wire
 
 SECONDS_START = 120  # until the process and its libraries are there
 SECONDS_CELL = 60  # for one cell of the submission
@@ -33,7 +33,7 @@ SECONDS_CALL = 20  # for one call of one of its functions
 SECONDS_ALL = 600  # for a submission, all in all
 BYTES = 4 * 2**30  # of data in memory
 BAD_CELLS = 4  # cells left out before the submission is given up
-WORKER = "firstorder.coursework.worker"
+WORKER = "firstorder.coursework._worker"
 RESTARTS = 12  # times the process is started again
 
 
@@ -329,7 +329,7 @@ def _other_user():
         user = pwd.getpwnam("nobody").pw_uid
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(
-                [sys.executable, "-I", "-c", "import firstorder.coursework.worker"],
+                [sys.executable, "-I", "-c", "import firstorder.coursework._worker"],
                 preexec_fn=partial(_limits, folder, user),
                 cwd=folder,
                 check=True,

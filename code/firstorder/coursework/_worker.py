@@ -1,6 +1,6 @@
 """The process that runs a submission: started by ``isolation``, never imported by it.
 
-    python -m firstorder.coursework.worker IN OUT
+    python -m firstorder.coursework._worker IN OUT
 
 reads requests from file descriptor IN and writes answers to OUT.  It knows no test.  What it sends
 is data about the submission's own names; the grading process never runs any of it.
@@ -14,8 +14,9 @@ import sys
 import types
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
+from importlib.machinery import ModuleSpec
 
-from firstorder.coursework import wire
+from firstorder.coursework import _wire as wire
 
 
 class Notebook:
@@ -161,6 +162,7 @@ def main(incoming, outgoing):
     """Answer requests until there are none."""
     requests, answers = os.fdopen(incoming, "rb"), os.fdopen(outgoing, "wb")
     otter = types.ModuleType("otter")
+    otter.__spec__ = ModuleSpec("otter", None)  # for find_spec in the first cell
     otter.Notebook = Notebook
     sys.modules["otter"] = otter
     submission, folder = Submission(requests, answers), os.getcwd()

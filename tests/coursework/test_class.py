@@ -1,0 +1,256 @@
+"""A whole class goes through the commands of the instructor's guide.
+
+Minutes, not seconds: asked for by name, ``make coursework-test``; CI does.
+"""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import assignments
+import grade as grading
+from classroom import NAMES, answers, defined, filled, grade, right
+
+sys.path.insert(0, str(assignments.MASTERS / "answers"))
+from cheats import CHEATS, COSTLY
+
+ROOT = assignments.notebooks.ROOT
+every_assignment = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def build():
+    """What ``make assignments`` makes."""
+    for name in NAMES:
+        assignments.build(name)
+
+
+def write(notebook, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def table(out):
+    """Return file -> row of grades.csv."""
+    with (out / "grades.csv").open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def one_of_each(name, kind):
+    """Return submissions, question -> source, that between them have every answer of a kind."""
+    kinds = {question: list(answers(name)[question][kind].values()) for question in answers(name)}
+    count = max(map(len, kinds.values()))
+    return [{q: sources[k % len(sources)] for q, sources in kinds.items()} for k in range(count)]
+
+
+@every_assignment
+def test_every_right_and_wrong_answer_through_the_command(name, tmp_path):
+    folder, out = tmp_path / "submissions", tmp_path / "out"
+    for kind in ("right", "wrong"):
+        for number, sources in enumerate(one_of_each(name, kind)):
+            write(filled(name, sources), folder / f"{kind}-{number}.ipynb")
+    grade(name, folder, out)
+    automatic, _ = grading.questions(name)
+    rows = table(out)
+    assert len(rows) == len(list(folder.iterdir()))
+    for file, row in rows.items():
+        for question, points in automatic.items():
+            earned = float(row[question])
+            if file.startswith("right"):
+                assert earned == points, f"{file} {question}: {row['note']}"
+            else:
+                assert earned <= points / 2, f"{file} {question}"
+        assert float(row["total"]) == sum(float(row[question]) for question in automatic)
+
+
+@pytest.fixture(scope="module")
+def thirty(tmp_path_factory):
+    """A class of more than thirty: good work, cheats, accidents; graded by one command."""
+    name, folder = NAMES[0], tmp_path_factory.mktemp("class")
+    sources, out = right(name), tmp_path_factory.mktemp("out")
+    first = next(iter(sources))
+    asked = defined(sources[first])
+    for number in range(8):
+        write(filled(name, sources), folder / f"good-{number}.ipynb")
+    attacks = CHEATS | COSTLY
+    for number, attack in enumerate(attacks.values()):
+        attack = attack.replace("NAMES", repr(asked))
+        write(filled(name, sources | {first: attack}), folder / f"cheat-{number:02}.ipynb")
+    write(filled(name, {}), folder / "empty.ipynb")
+    (folder / "broken.ipynb").write_text("{", encoding="utf-8")
+    write(nbformat.v4.new_notebook(), folder / "no cells.ipynb")
+    bare = filled(name, sources)
+    for cell in bare.cells:
+        cell.metadata = {}
+    write(bare, folder / "no metadata.ipynb")
+    assert len(list(folder.iterdir())) >= 30
+    began = time.monotonic()
+    said = grade(name, folder, out)
+    return name, folder, out, said, time.monotonic() - began, list(attacks)
+
+
+def test_a_class_is_graded_and_nobody_suffers_for_others(thirty):
+    name, folder, out, said, seconds, attacks = thirty
+    print(f"\n{len(list(folder.iterdir()))} submissions in {seconds:.0f} s")
+    automatic, manual = grading.questions(name)
+    rows, full = table(out), sum(automatic.values())
+    assert rows.keys() == {path.name for path in folder.glob("*.ipynb")}
+    assert "100%" in said
+    for file, row in rows.items():
+        if file.startswith("good") or file == "no metadata.ipynb":
+            assert float(row["total"]) == full, row
+            assert row["note"] == ""
+        assert all(row[question] == "" for question in manual)
+    first = next(iter(automatic))
+    for number, cheat in enumerate(attacks):
+        row = rows[f"cheat-{number:02}.ipynb"]
+        assert float(row[first]) == 0, cheat
+    assert float(rows["empty.ipynb"]["total"]) == 0
+    assert float(rows["no cells.ipynb"]["total"]) == 0
+    assert "not a Jupyter notebook" in rows["broken.ipynb"]["note"]
+    assert {p.stem for p in (out / "feedback").iterdir()} == {p.stem for p in folder.iterdir()}
+
+
+def test_what_kills_one_cell_leaves_the_other_questions(thirty):
+    name, _, out, _, _, attacks = thirty
+    automatic, _ = grading.questions(name)
+    rows = table(out)
+    for cheat in ("os._exit", "os._exit when it is called", "loops for ever", "sys.exit"):
+        row = rows[f"cheat-{attacks.index(cheat):02}.ipynb"]
+        assert sum(float(row[question]) for question in automatic) > 0, (cheat, row)
+
+
+def test_grading_again_changes_nothing(thirty):
+    name, folder, out, *_ = thirty
+    files = [out / "grades.csv", *sorted((out / "feedback").iterdir())]
+    before = [path.read_bytes() for path in files]
+    began = time.monotonic()
+    grade(name, folder, out)
+    assert [path.read_bytes() for path in files] == before
+    assert time.monotonic() - began < 60  # nothing was run again
+
+
+def test_feedback_has_the_points_and_no_hidden_test(thirty):
+    name, _, out, *_ = thirty
+    text = (out / "feedback" / "empty.md").read_text(encoding="utf-8")
+    automatic, _ = grading.questions(name)
+    for question, points in automatic.items():
+        assert f"## {question}: 0 of {points:g}" in text
+    assert "assert " not in text
+    assert "generator()" not in text
+
+
+def test_an_interrupted_grading_goes_on_where_it_was(tmp_path):
+    name, folder, out = NAMES[0], tmp_path / "submissions", tmp_path / "out"
+    for number in range(4):
+        write(filled(name, right(name)), folder / f"{number}.ipynb")
+    command = [sys.executable, "tools/grade.py", name, folder, "--out", out, "--workers=1"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    records = out / ".grading"
+    deadline = time.monotonic() + 120
+    while len(list(records.glob("*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
+    assert 2 <= len(done) < 4
+    assert all(json.loads(path.read_text())["tests"] for path in done)
+    assert not (out / "grades.csv").exists()
+    grade(name, folder, out)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert len(table(out)) == 4
+    assert len({row["total"] for row in table(out).values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("nowhere", "must be a folder"), ("empty", "must be a folder with notebooks")],
+)
+def test_a_wrong_folder_is_an_error_before_anything_is_written(tmp_path, folder, said):
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "tools/grade.py", NAMES[0], str(tmp_path / folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert not list((tmp_path / "empty").iterdir())
+
+
+@every_assignment
+def test_the_zip_grades_as_a_platform_would(name, tmp_path):
+    """The layout of Gradescope: source, submission, results, and Otter's script."""
+    root = tmp_path / "autograder"
+    source = root / "source"
+    with zipfile.ZipFile(assignments.OUT / name / "autograder" / f"{name}.zip") as archive:
+        archive.extractall(source)
+    (root / "results").mkdir()
+    write(filled(name, right(name)), root / "submission" / f"{name}.ipynb")
+    (root / "submission" / "numpy.py").write_text("raise ImportError('not numpy')")
+    metadata = {"users": [], "assignment": {}, "submission_method": "upload"}
+    (root / "submission_metadata.json").write_text(json.dumps(metadata))
+    script = (source / "run_otter.py").read_text().replace('"/autograder"', repr(str(root)))
+    (source / "run_otter.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(source / "run_otter.py")], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    tests = json.loads((root / "results" / "results.json").read_text())["tests"]
+    earned = {test["name"]: test["score"] for test in tests if "score" in test}
+    assert earned == grading.questions(name)[0]
+    wheels = list(source.glob("firstorder-*.whl"))
+    assert len(wheels) == 1
+    assert (
+        f"/autograder/source/{wheels[0].name}[coursework]"
+        in (source / "environment.yml").read_text()
+    )
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """A Python with the libraries of this one but without the package, and a clone to install."""
+    folder = tmp_path_factory.mktemp("colab")
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    where = [sys.executable, "-c", "import numpy; print(numpy.__path__[0])"]
+    libraries = Path(subprocess.run(where, capture_output=True, text=True).stdout.strip()).parent
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site / "libraries.pth").write_text(f"{libraries}\n")
+    clone = folder / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    missing = subprocess.run([str(python), "-c", "import firstorder"], capture_output=True)
+    assert missing.returncode != 0
+    return python, clone
+
+
+def test_a_students_notebook_alone_in_an_empty_folder(colab, tmp_path):
+    """As in Colab: the first cell installs the package, the second writes the tests."""
+    python, clone = colab
+    freeze = [str(python), "-m", "pip", "freeze", "--all"]
+    before = subprocess.run(freeze, capture_output=True, text=True).stdout.splitlines()
+    for name in NAMES:
+        alone = tmp_path / name
+        alone.mkdir()
+        shutil.copy(assignments.OUT / name / "student" / f"{name}.ipynb", alone)
+        convert = [str(python), "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace"]
+        done = subprocess.run(
+            [*convert, f"{name}.ipynb"],
+            cwd=alone,
+            env=os.environ | {"FIRSTORDER_SOURCE": f"git+file://{clone}"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert (alone / "tests").is_dir()
+    after = subprocess.run(freeze, capture_output=True, text=True).stdout.splitlines()
+    changed = [line for line in set(before) ^ set(after) if not line.startswith("firstorder")]
+    assert changed == []
