@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from firstorder import datasets
+from firstorder.adapters import d2l as adapter
 from firstorder.adapters.d2l import quiet, trainer
 from firstorder.datasets import airfoil
-from firstorder.rules import RULES, adam, initial_state, momentum, sgd
+from firstorder.rules import RULES, adam, initial_state, momentum, sgd, yogi
 
 FEATURES, BATCH, EPOCHS = 5, 10, 2
 
@@ -80,15 +82,20 @@ def test_comparison_can_fail():
     assert np.abs(np.array(losses) - other).max() > 1e-3
 
 
-def test_equals_d2l_own_adam_but_for_eps():
-    """d2l's trainer for Adam, as its chapter prints it, with its eps of 1e-6 given to ours."""
+@pytest.mark.parametrize(("rule", "eps"), [(adam, 1e-6), (yogi, 1e-3)])
+def test_equals_d2l_own_trainers(rule, eps):
+    """d2l's trainers for Adam and Yogi, as its chapter prints them, with their eps."""
 
     def theirs(params, states, hyperparams):
-        beta1, beta2, eps = 0.9, 0.999, 1e-6
+        beta1, beta2 = 0.9, 0.999
         for p, (v, s) in zip(params, states, strict=True):
             with torch.no_grad():
                 v[:] = beta1 * v + (1 - beta1) * p.grad
-                s[:] = beta2 * s + (1 - beta2) * torch.square(p.grad)
+                square = torch.square(p.grad)
+                if rule is adam:
+                    s[:] = beta2 * s + (1 - beta2) * square
+                else:
+                    s[:] = s + (1 - beta2) * torch.sign(square - s) * square
                 v_hat = v / (1 - beta1 ** hyperparams["t"])
                 s_hat = s / (1 - beta2 ** hyperparams["t"])
                 p[:] -= hyperparams["lr"] * v_hat / (torch.sqrt(s_hat) + eps)
@@ -99,8 +106,8 @@ def test_equals_d2l_own_adam_but_for_eps():
     shapes = (FEATURES, 1), (1,)
     states = [(torch.zeros(shape), torch.zeros(shape)) for shape in shapes]
     expected = train_ch11(theirs, states, {"lr": 0.01, "t": 1}, data_iter)
-    step, init_states = trainer(adam)
-    found = train_ch11(step, init_states(FEATURES), {"lr": 0.01, "eps": 1e-6}, data_iter)
+    step, init_states = trainer(rule)
+    found = train_ch11(step, init_states(FEATURES), {"lr": 0.01, "eps": eps}, data_iter)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -108,8 +115,13 @@ def test_equals_d2l_own_adam_but_for_eps():
 @pytest.mark.parametrize("rule", [sgd, adam], ids=lambda rule: rule.__name__)
 def test_airfoil(rule):
     """The real data of d2l's chapter, whose own runs end between 0.24 and 0.25."""
+    from d2l import torch as d2l
+
     data = airfoil(protocol="d2l")
-    x, y = data.x_train.astype(np.float32), data.y_train.astype(np.float32)
+    with quiet():
+        x, y = (t.numpy() for t in d2l.get_data_ch11(BATCH)[0].dataset.tensors)
+    np.testing.assert_allclose(x, data.x_train, rtol=0, atol=1e-4)  # d2l computes in float32
+    np.testing.assert_allclose(y, data.y_train, rtol=0, atol=1e-4)
     step, init_states = trainer(rule)
     losses = train_ch11(step, init_states(FEATURES), {"lr": 0.01}, batches(x, y))
     np.testing.assert_allclose(losses, by_hand(rule, {"lr": 0.01}, x, y), rtol=1e-4)
@@ -164,6 +176,70 @@ def test_quiet_prints_draws_and_warns_nothing(capsys):
     assert capsys.readouterr() == ("", "")
     assert d2l.Animator is before
     assert not d2l.plt.get_fignums()
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A stand-in for the airfoil file, an empty working folder, and d2l's own download forbidden.
+
+    Gives (path, table); ``airfoil_path``, as the adapter sees it, returns the path.
+    """
+    from d2l import torch as d2l
+
+    table = np.random.default_rng(3).normal(5.0, 2.0, (1503, 6)).astype(np.float32)
+    path = tmp_path / "stand-in.dat"
+    np.savetxt(path, table, delimiter="\t", fmt="%.9g")
+    work = tmp_path / "book" / "chapters"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(adapter, "airfoil_path", lambda: path)
+    monkeypatch.setattr(d2l.requests, "get", lambda *args, **kwargs: pytest.fail("downloaded"))
+    return path, table
+
+
+def test_quiet_gives_d2l_the_checked_file_and_writes_nothing(file, tmp_path):
+    from d2l import torch as d2l
+
+    path, table = file
+    before = d2l.download
+    with quiet():
+        assert d2l.download("airfoil") == str(path)
+        data_iter, feature_dim = d2l.get_data_ch11(batch_size=BATCH)
+    assert d2l.download is before
+    assert feature_dim == FEATURES
+    x, y = data_iter.dataset.tensors
+    expected = ((table - table.mean(axis=0)) / table.std(axis=0))[:1500]
+    np.testing.assert_allclose(np.c_[x, y], expected, rtol=1e-5, atol=1e-5)
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["stand-in.dat"]
+    assert not (tmp_path / "book" / "data").exists()
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("not here"), ValueError("a wrong SHA-1")])
+def test_quiet_lets_the_error_of_the_file_through(file, tmp_path, monkeypatch, error):
+    from d2l import torch as d2l
+
+    def missing():
+        raise error
+
+    monkeypatch.setattr(adapter, "airfoil_path", missing)
+    with pytest.raises(type(error), match=str(error)), quiet():
+        d2l.get_data_ch11(batch_size=BATCH)
+    assert d2l.download.__module__ == "d2l.torch"
+    assert not (tmp_path / "book" / "data").exists()
+
+
+def test_quiet_leaves_other_names_to_d2l(file, monkeypatch):
+    from d2l import torch as d2l
+
+    asked = []
+    monkeypatch.setattr(d2l, "download", lambda *args, **kwargs: asked.append((args, kwargs)) or 7)
+    with quiet():
+        assert d2l.download("kaggle_house_train", cache_dir="here") == 7
+    assert asked == [(("kaggle_house_train",), {"cache_dir": "here"})]
+
+
+def test_the_file_is_that_of_the_package():
+    assert adapter.airfoil_path is datasets.airfoil_path
 
 
 def test_import_needs_neither_d2l_nor_torchvision():

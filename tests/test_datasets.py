@@ -1,9 +1,10 @@
 """Data: what is in it, how it is split and scaled, and that no unchecked file is ever used."""
 
 import hashlib
+import socket
 import threading
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pooch
@@ -128,6 +129,49 @@ def test_airfoil_with_a_wrong_hash_is_not_stored(elsewhere):
     served, content, cache = elsewhere
     (served / datasets.AIRFOIL_FILE).write_bytes(content + b"one line more\n")
     with pytest.raises(FileNotFoundError, match=r"(?s)hash.*FIRSTORDER_DATA"):
+        airfoil_path()
+    assert files(cache) == []
+
+
+def test_a_truncated_airfoil_is_not_stored(elsewhere):
+    served, content, cache = elsewhere
+    (served / datasets.AIRFOIL_FILE).write_bytes(content[: len(content) // 2])
+    with pytest.raises(FileNotFoundError, match=r"(?s)hash.*FIRSTORDER_DATA"):
+        airfoil_path()
+    assert files(cache) == []
+
+
+def test_an_airfoil_whose_download_breaks_off_is_not_stored(elsewhere, monkeypatch):
+    """The server promises more than it sends, and hangs up."""
+    _, content, cache = elsewhere
+
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/{datasets.AIRFOIL_FILE}"
+        monkeypatch.setattr(datasets, "AIRFOIL_URL", url)
+        with pytest.raises(FileNotFoundError, match="FIRSTORDER_DATA"):
+            airfoil_path()
+        server.shutdown()
+    assert files(cache) == []
+
+
+def test_an_airfoil_without_a_server_is_an_error(elsewhere, monkeypatch):
+    _, _, cache = elsewhere
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(datasets, "AIRFOIL_URL", f"http://127.0.0.1:{port}/file.dat")
+    with pytest.raises(FileNotFoundError, match="FIRSTORDER_DATA"):
         airfoil_path()
     assert files(cache) == []
 

@@ -140,7 +140,7 @@ def double(x):
 
 def descend(gradient, x, steps):
     for _ in range(steps):
-        x = x - 0.1 * gradient(x)
+        x = x - 0.1 * gradient(x=x)
     return x
 
 def grow(state):
