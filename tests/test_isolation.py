@@ -198,6 +198,7 @@ def test_a_submission(notebook, monkeypatch):
         adam = names["Adam"](0.25)
         assert (adam.step(1.0), adam.step(1.0), adam.t) == (0.75, 0.75, 2)
         assert adam != names["Adam"](0.25)
+        assert not hasattr(adam, "beta")
 
         # what goes wrong is an error of that call
         wrong = {"fails": "ZeroDivisionError", "loops": "too long", "ends": "ended"}
@@ -260,11 +261,12 @@ def test_what_is_withheld_cannot_be_used(notebook):
         "import numpy as np, firstorder as fo, firstorder.rules\nfrom firstorder import adam",
         "one = lambda x: adam(x, x, fo.initial_state(adam, x))",
         "two = lambda x: fo.rules.adam(x, x, None)",
+        "three = lambda x: [r for r in fo.RULES][6](x, x, 0)",
         "other = lambda x: fo.sgd(x, x, fo.initial_state(fo.sgd, x), lr=0.5)[0]",
     )
     with Submission(path, withheld=["rules.adam"]) as submission:
         names = submission.names()
-        for name in ("one", "two"):
+        for name in ("one", "two", "three"):
             with pytest.raises(SubmissionError, match="withheld"):
                 names[name](np.ones(2))
         assert names["other"](np.ones(2)).tolist() == [0.5, 0.5]

@@ -7,6 +7,7 @@ is data about the submission's own names; the grading process never runs any of 
 """
 
 import importlib
+import inspect
 import io
 import json
 import os
@@ -41,7 +42,7 @@ class Submission:
         self.names = self.shell.user_ns
         self.before = set(self.names)
         self.objects = []
-        self.requests, self.answers = requests, answers
+        self.requests, self.answers, self.mark = requests, answers, ""
 
     def keep(self, value):
         self.objects.append(value)
@@ -58,7 +59,8 @@ class Submission:
         """Call a function of the other side; it gets and returns plain data."""
         sent = [wire.encode(a, self.keep) for a in arguments]
         sent_named = {k: wire.encode(a, self.keep) for k, a in named.items()}
-        wire.write(self.answers, {"call": number, "with": sent, "named": sent_named})
+        call = {"call": number, "with": sent, "named": sent_named, "mark": self.mark}
+        wire.write(self.answers, call)
         answer = wire.read(self.requests)
         if "error" in answer:
             raise RuntimeError(answer["error"])
@@ -144,18 +146,21 @@ def fence(folder, is_a=isinstance, some=any, every=all, text=str):
 
 def withhold(names):
     """Make names of the book's package raise: what the submission is to write itself."""
-    package = importlib.import_module("firstorder")
+    package, rules = (importlib.import_module(f"firstorder{m}") for m in ("", ".rules"))
     for name in names:
         module, _, attribute = name.rpartition(".")
         module = importlib.import_module(f"firstorder.{module}")
+        original = getattr(module, attribute)
 
         def withheld(*arguments, name=name, **named):
             raise PermissionError(f"firstorder.{name} is withheld in this assignment")
 
-        original = getattr(module, attribute)
-        setattr(module, attribute, withheld)
-        if getattr(package, attribute, None) is original:
-            setattr(package, attribute, withheld)
+        withheld.__signature__ = inspect.signature(original)  # initial_state reads it
+        for place in (module, package):
+            if getattr(place, attribute, None) is original:
+                setattr(place, attribute, withheld)
+        for place in (rules, package):
+            place.RULES = tuple(withheld if r is original else r for r in place.RULES)
 
 
 def main(incoming, outgoing):
@@ -171,14 +176,15 @@ def main(incoming, outgoing):
     withhold(json.loads(os.environ.pop("FIRSTORDER_WITHHELD", "[]")))
     fence(folder)
     while request := wire.read(requests):
-        name, arguments = request["do"], request["with"]
+        name, arguments, mark = request["do"], request["with"], request["mark"]
+        submission.mark = mark
         try:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 answer = {"value": getattr(submission, name)(*arguments)}
-            wire.write(answers, answer)
+            wire.write(answers, answer | {"mark": mark})
         except BaseException as error:
             message = f"{type(error).__name__}: {error}"[:2000]
-            wire.write(answers, {"error": message})
+            wire.write(answers, {"error": message, "mark": mark})
 
 
 if __name__ == "__main__":

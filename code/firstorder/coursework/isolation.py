@@ -11,6 +11,7 @@ when the process is started again; a function that does costs the test that call
 
 import json
 import os
+import secrets
 import select
 import signal
 import struct
@@ -34,6 +35,7 @@ SECONDS_ALL = 600  # for a submission, all in all
 BYTES = 4 * 2**30  # of data in memory
 BAD_CELLS = 4  # cells left out before the submission is given up
 WORKER = "firstorder.coursework._worker"
+FORGED = "it sent something that is not an answer"
 RESTARTS = 12  # times the process is started again
 
 
@@ -72,6 +74,8 @@ class Submission:
         """Return name -> value or stand-in for everything that the submission defines."""
         self._ensure()
         found = self._ask("defined", SECONDS_CALL)
+        if not isinstance(found, dict):
+            raise SubmissionError(FORGED)
         return {
             name: self._stand_in(data, name)
             if isinstance(data, dict) and "object" in data
@@ -110,7 +114,8 @@ class Submission:
                         raise SubmissionError("too many cells kill the process") from None
                     break
                 if error and self._starts == 1:
-                    self.notes.append(f"code cell {k + 1}: {error.splitlines()[0][:200]}")
+                    first = (str(error).splitlines() or [""])[0]
+                    self.notes.append(f"code cell {k + 1}: {first[:200]}")
 
     def _start(self):
         self._starts += 1
@@ -147,16 +152,18 @@ class Submission:
     def _ask(self, do, seconds, *arguments):
         """Send a request and return the value of its answer."""
         try:
-            wire.write(self._requests, {"do": do, "with": list(arguments)})
+            mark = secrets.token_hex(8)  # what does not bear it answers nothing
+            wire.write(self._requests, {"do": do, "with": list(arguments), "mark": mark})
             deadline = min(time.monotonic() + seconds, self._deadline)
-            while "call" in (answer := self._read(deadline)):
-                wire.write(self._requests, self._called(answer))
+            while (answer := self._read(deadline)).get("mark") != mark or "call" in answer:
+                if answer.get("mark") == mark:
+                    wire.write(self._requests, self._called(answer))
         except (_Gone, OSError) as error:
             self.close()
             raise _Gone(str(error) if isinstance(error, _Gone) else "its process ended") from None
-        except ValueError as error:  # not what this program sends
+        except (AttributeError, TypeError, ValueError):  # not what this program sends
             self.close()
-            raise _Gone(f"it sent something that is not data ({error})") from None
+            raise _Gone(FORGED) from None
         if "error" in answer:
             raise SubmissionError(str(answer["error"]))
         return answer["value"]
@@ -189,11 +196,15 @@ class Submission:
             answer = self._ask("call", SECONDS_CALL, target, sent, sent_named)
         except _Gone as gone:
             raise SubmissionError(str(gone)) from None
-        for here, there in zip(arguments, answer["arguments"], strict=True):
-            _copy(here, self._decode(there))
-        for name, there in answer["named"].items():
-            _copy(named[name], self._decode(there))
-        return self._decode(answer["result"])
+        try:
+            after, after_named = answer["arguments"], answer["named"]
+            for here, there in zip(arguments, after, strict=True):
+                _copy(here, self._decode(there))
+            for name, here in named.items():
+                _copy(here, self._decode(after_named[name]))
+            return self._decode(answer["result"])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise SubmissionError(FORGED) from None
 
     def _there(self, target):
         """Return what the process calls a target, a name or (start of the process, number)."""
@@ -251,7 +262,12 @@ class Thing:
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._submission._attribute(self._target, name)
+        try:
+            return self._submission._attribute(self._target, name)
+        except SubmissionError as error:
+            if str(error).startswith("AttributeError"):
+                raise AttributeError(name) from None
+            raise
 
     def __repr__(self):
         return f"<{self._kind} of the submission>"
