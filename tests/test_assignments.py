@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 import assignments
+import notebooks
 from classroom import NAMES, answers, built, filled, graded, imports, namespace, right
 
 EVERY = [
@@ -65,8 +66,8 @@ def test_the_students_version_has_no_solution_and_no_hidden_test(name):
     student, _ = built(name)
     text = "\n".join(cell.source for cell in student.cells)
     master = nbformat.read(assignments.MASTERS / f"{name}.ipynb", as_version=4)
-    assert "SOLUTION" not in text
-    assert "hidden" not in text.replace("hidden tests", "").replace("Hidden tests", "")
+    assert not [word for word in ("SOLUTION", "Rubric", "Model answer") if word in text]
+    assert not re.search(r"hidden(?! tests?\b)", text, re.IGNORECASE)
     solutions = [line for cell in master.cells for line in _solution_lines(cell)]
     assert len(solutions) >= 5
     assert not [line for line in solutions if line in text]
@@ -74,8 +75,12 @@ def test_the_students_version_has_no_solution_and_no_hidden_test(name):
 
 def _solution_lines(cell):
     """The lines of a master's cell that only an instructor may see, long enough to be telling."""
-    lines = [line.strip() for line in cell.source.splitlines()]
-    marked = [line.partition("# SOLUTION")[0].strip() for line in lines if "# SOLUTION" in line]
+    lines, marked, inside = [line.strip() for line in cell.source.splitlines()], [], False
+    for line in lines:
+        if line.startswith(("# BEGIN SOLUTION", "# END SOLUTION")):
+            inside = line.startswith("# BEGIN")
+        elif inside or "# SOLUTION" in line:
+            marked.append(line.partition("# SOLUTION")[0].strip())
     return [line for line in marked if len(line) > 20]
 
 
@@ -87,9 +92,32 @@ def test_the_points_are_those_of_the_table(name):
     automatic, manual = grade.questions(name)
     text = built(name)[0].cells[0].source
     for question, points in (automatic | manual).items():
-        row = re.search(rf"^\|\s*{question}\s*\|.*$", text, re.MULTILINE)
+        row = re.search(rf"^\|\s*q?{question[1:]}\s*\|.*$", text, re.MULTILINE)
         assert row, f"{question} is not in the table"
         assert f"{points:g}" in [column.strip() for column in row[0].split("|")], row[0]
+
+
+@every_assignment
+def test_the_guide_has_the_minutes_and_points_of_the_assignment(name):
+    import grade
+
+    guide = (notebooks.CHAPTERS / "instructors.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| \*{name}\* \|.*\| (\d+) \| (\d+) \| (\d+) \|$", guide, re.MULTILINE)
+    automatic, manual = grade.questions(name)
+    text = built(name)[0].cells[0].source
+    minutes = [int(n) for n in _column(text)]
+    assert [int(n) for n in row.groups()] == [
+        sum(minutes),
+        sum(automatic.values()),
+        sum(manual.values()),
+    ]
+
+
+def _column(text):
+    """The minutes of the table of questions, under that word."""
+    rows = [line.strip().strip("|").split("|") for line in text.splitlines() if "|" in line]
+    place = [cell.strip() for cell in rows[0]].index("minutes")
+    return [row[place].strip() for row in rows[2:] if re.match(r"\s*q?\d", row[0])]
 
 
 @every_assignment

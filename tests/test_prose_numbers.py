@@ -35,6 +35,11 @@ from firstorder.rules import RULES
 # page: {number as it is typed: an expression in Python with this value, or a reason in words}
 EXPLAINED = {
     "adamax.ipynb": {"0.9995": "0.999**0.5"},
+    "instructors.md": {
+        "110": "a time that we expect; test_assignments compares it with the assignment",
+        "115": "a time that we expect; test_assignments compares it with the assignment",
+        "120": "a time that we expect; test_assignments compares it with the assignment",
+    },
     "licences.md": {
         "4.0": "the version of a licence",
         "2.0": "the version of a licence",
@@ -46,6 +51,11 @@ EXPLAINED = {
         "0.4782969": "0.9**7",
         "256": "2**8",
         "65536": "2**16",
+    },
+    "rosetta.ipynb": {
+        "1.01": "1 + 0.01",
+        "0.0197": "1 - 1.01**-2",
+        "3925": "math.ceil(math.log(1 - 1.01**-2) / math.log(0.999))",
     },
 }
 
