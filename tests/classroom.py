@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -81,13 +81,11 @@ def imports(name):
 
 def namespace(name, sources):
     """Return what these pieces of code define, after the imports, run here in one namespace."""
-    names = {"__name__": "__main__"}
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    names, quiet, folder = {"__name__": "__main__"}, StringIO(), tempfile.TemporaryDirectory()
+    with folder, chdir(folder.name), redirect_stdout(quiet), redirect_stderr(quiet):
         for source in (imports(name), *sources):
-            try:
+            with suppress(Exception):  # an answer may fail: then it defines less
                 exec(compile(source, "answer", "exec"), names)
-            except Exception:  # an answer may fail: then it defines less
-                continue
     return names
 
 

@@ -388,6 +388,49 @@ REFERENCES = {
     ),
 }
 
+# Trajectories of libraries that are a dialect of firstorder.rosetta: file -> library and its name.
+RECORDED_DIALECTS = {
+    "sgd__d2l__nominal": ("d2l", "sgd"),
+    "momentum__d2l__nominal": ("d2l", "sgd_momentum"),
+    "adagrad__d2l__default": ("d2l", "adagrad"),
+    "rmsprop__d2l__default": ("d2l", "rmsprop"),
+    "adadelta__d2l__default": ("d2l", "adadelta"),
+    "adam__d2l__default": ("d2l", "adam"),
+    "yogi__d2l__default": ("d2l", "yogi"),
+    "adagrad__torch__nominal": ("torch", "Adagrad"),
+    "rmsprop__torch__default": ("torch", "RMSprop"),
+    "rmsprop__torch__nominal": ("torch", "RMSprop"),
+    "amsgrad__torch__nominal": ("torch", "Adam"),
+    "adamw__torch__nominal": ("torch", "AdamW"),
+    "adamax__torch__default": ("torch", "Adamax"),
+    "nadam__torch__default": ("torch", "NAdam"),
+    "sgd__keras__nominal": ("keras", "SGD"),
+    "momentum__keras__nominal": ("keras", "SGD"),
+    "nesterov__keras__nominal": ("keras", "SGD"),
+    "adagrad__keras__default": ("keras", "Adagrad"),
+    "rmsprop__keras__default": ("keras", "RMSprop"),
+    "adadelta__keras__default": ("keras", "Adadelta"),
+    "adam__keras__default": ("keras", "Adam"),
+    "amsgrad__keras__nominal": ("keras", "Adam"),
+    "adamw__keras__default": ("keras", "AdamW"),
+    "adamax__keras__default": ("keras", "Adamax"),
+    "adamax__keras__nominal": ("keras", "Adamax"),
+    "nadam__keras__default": ("keras", "Nadam"),
+    "sgd__optax__nominal": ("optax", "sgd"),
+    "momentum__optax__nominal": ("optax", "sgd"),
+    "nesterov__optax__nominal": ("optax", "sgd"),
+    "adagrad__optax__default": ("optax", "adagrad"),
+    "rmsprop__optax__default": ("optax", "rmsprop"),
+    "adadelta__optax__nominal": ("optax", "adadelta"),
+    "adam__optax__nominal": ("optax", "adam"),
+    "adamw__optax__nominal": ("optax", "adamw"),
+    "amsgrad__optax__nominal": ("optax", "amsgrad"),
+    "adamax__optax__nominal": ("optax", "adamax"),
+    "nadam__optax__default": ("optax", "nadam"),
+    "nadam__optax__nominal": ("optax", "nadam"),
+    "yogi__optax__default": ("optax", "yogi"),
+}
+
 
 def by_name(rule):
     """Name of a rule or a field, for the ids of parametrised tests."""

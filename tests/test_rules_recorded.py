@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from firstorder.rules import initial_state
-from oracles import RECORDED, REFERENCES, by_name, follow, recorded
+from oracles import RECORDED, RECORDED_DIALECTS, REFERENCES, by_name, follow, recorded
 
 CASES = [(rule, entry) for rule, row in REFERENCES.items() for entry in row.recorded]
 
@@ -47,5 +47,10 @@ def test_rule_is_the_recorded_trajectory(rule, entry, problem):
 
 
 def test_every_recorded_file_is_used():
-    used = {entry.file for _, entry in CASES} | {"problems"}
-    assert used == {path.stem for path in RECORDED.glob("*.npz")}
+    """Here, or as a dialect in test_rosetta_libraries.py; there, every file that is no paper's."""
+    files = {path.stem for path in RECORDED.glob("*.npz")}
+    used = {entry.file for _, entry in CASES} | RECORDED_DIALECTS.keys()
+    assert used | {"problems"} == files
+    assert {file for file in files - {"problems"} if "__paper__" not in file} == {
+        *RECORDED_DIALECTS
+    }

@@ -687,7 +687,7 @@ def equivalent(framework, optimizer, **hyperparameters):
             hyper[name] = check_option(rule, name, value)
         elif name in untranslated:
             off = untranslated[name]
-            if value is not off and value != off:
+            if value != off:
                 raise ValueError(f"{name} is not translated: it must be {off}, got {value!r}")
         elif name not in WITHOUT_EFFECT[framework]:
             raise ValueError(

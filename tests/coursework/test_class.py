@@ -47,18 +47,17 @@ def table(out):
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-def one_of_each(name, kind):
-    """Return submissions, question -> source, that between them have every answer of a kind."""
+def some_of_each(name, kind, count=4):
+    """Return submissions, question -> source; ``tests/test_assignments.py`` judges all answers."""
     kinds = {question: list(answers(name)[question][kind].values()) for question in answers(name)}
-    count = max(map(len, kinds.values()))
     return [{q: sources[k % len(sources)] for q, sources in kinds.items()} for k in range(count)]
 
 
 @every_assignment
-def test_every_right_and_wrong_answer_through_the_command(name, tmp_path):
+def test_right_and_wrong_answers_through_the_command(name, tmp_path):
     folder, out = tmp_path / "submissions", tmp_path / "out"
     for kind in ("right", "wrong"):
-        for number, sources in enumerate(one_of_each(name, kind)):
+        for number, sources in enumerate(some_of_each(name, kind)):
             write(filled(name, sources), folder / f"{kind}-{number}.ipynb")
     grade(name, folder, out)
     automatic, _ = grading.questions(name)
