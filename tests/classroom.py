@@ -20,14 +20,22 @@ NAMES = assignments.masters()
 CHECK = re.compile(r'grader\.check\("(.+?)"\)')
 
 
-@cache
-def answers(name):
-    """Return question -> {"right": {description: source}, "wrong": {...}}."""
-    path = assignments.MASTERS / "answers" / f"{name.replace('-', '_')}.py"
+def _module(name):
+    """Return a module of ``assignments/answers``, which is no package."""
+    path = assignments.MASTERS / "answers" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.ANSWERS
+    return module
+
+
+CHEATS, COSTLY = _module("cheats").CHEATS, _module("cheats").COSTLY
+
+
+@cache
+def answers(name):
+    """Return question -> {"right": {description: source}, "wrong": {...}}."""
+    return _module(name.replace("-", "_")).ANSWERS
 
 
 @cache

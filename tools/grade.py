@@ -25,6 +25,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -47,8 +49,11 @@ def questions(name):
     return automatic, manual
 
 
-def grade(path, autograder, seed):
-    """Grade one notebook; return its record: {"tests": [...], "note": text}."""
+def grade(path, autograder, seed, stop):
+    """Grade one notebook; return its record: {"tests": [...], "note": text}.
+
+    Raises ``InterruptedError`` once the event ``stop`` is set.
+    """
     try:
         nbformat.validate(nbformat.read(path, as_version=4))
     except Exception as error:
@@ -73,12 +78,18 @@ def grade(path, autograder, seed):
             text=True,
             start_new_session=True,
         )
-        try:
-            output, _ = process.communicate(timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return {"tests": [], "note": f"grading took more than {SECONDS} seconds"}
+        output, deadline = None, time.monotonic() + SECONDS
+        while output is None:
+            try:
+                output, _ = process.communicate(timeout=1)
+            except subprocess.TimeoutExpired:
+                if not stop.is_set() and time.monotonic() < deadline:
+                    continue
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                if stop.is_set():
+                    raise InterruptedError(f"{path.name} was not graded to the end") from None
+                return {"tests": [], "note": f"grading took more than {SECONDS} seconds"}
         if not (folder / "record.json").is_file():
             last = (output.strip().splitlines() or ["no output"])[-1]
             return {"tests": [], "note": f"could not be graded: {last[:200]}"}
@@ -124,6 +135,7 @@ def feedback(file, record, automatic, manual):
     earned = {test["question"]: test["points"] for test in record["tests"]}
     total, possible = sum(earned.values()), sum(automatic.values())
     lines += [f"Graded by tests: {total:g} of {possible:g} points.", ""]
+    lines += ["The hidden tests give the points; the others stand in the notebook.", ""]
     if record["note"]:
         lines += [f"Note: {record['note']}", ""]
     cases = {test["question"]: test["cases"] for test in record["tests"]}
@@ -131,6 +143,8 @@ def feedback(file, record, automatic, manual):
         lines += [f"## {question}: {earned.get(question, 0):g} of {points:g}", ""]
         for case in cases.get(question, []):
             said = case["good"] if case["passed"] else case["bad"]
+            if case["hidden"]:
+                said = said or case["bad"]  # what it is about
             kind = "hidden test" if case["hidden"] else "test"
             mark = "passed" if case["passed"] else "failed"
             lines.append(f"- {kind} {case['name']}: {mark}" + (f" ({said})" if said else ""))
@@ -144,19 +158,26 @@ def feedback(file, record, automatic, manual):
 
 def grade_all(name, folder, out=None, workers=None, autograder=None):
     """Grade every notebook in ``folder``; return the path of grades.csv."""
-    folder = Path(folder)
-    if not folder.is_dir():
+    if name not in assignments.masters():
+        known = ", ".join(assignments.masters())
+        raise ValueError(f"assignment must be one of {known}, got {name!r}")
+    if not str(folder) or not Path(folder).is_dir():
         raise ValueError(f"submissions must be a folder, got {str(folder)!r}")
+    folder = Path(folder)
     files = sorted(folder.glob("*.ipynb"))
     if not files:
         raise ValueError(f"submissions must be a folder with notebooks, {folder} has none")
     out = Path(out or folder)
+    known = {*files, out, *(out / made for made in ("grades.csv", "feedback", ".grading"))}
+    if others := sorted(path.name for path in folder.iterdir() if path not in known):
+        print(f"not graded, because not .ipynb: {', '.join(others)}", file=sys.stderr)
     records, notes = out / ".grading", out / "feedback"
     records.mkdir(parents=True, exist_ok=True)
     notes.mkdir(exist_ok=True)
     automatic, manual = questions(name)
     autograder = Path(autograder or assignments.OUT / name / "autograder" / f"{name}.zip")
     if not autograder.is_file():
+        print(f"building the assignment {name} first", file=sys.stderr)
         assignments.build(name)
     seed_file = records / "seed"
     if not seed_file.is_file():
@@ -172,17 +193,23 @@ def grade_all(name, folder, out=None, workers=None, autograder=None):
             record = json.loads(kept.read_text(encoding="utf-8"))
             if record["key"] == mine.hexdigest():
                 return record
-        record = grade(path, autograder.resolve(), seed) | {"key": mine.hexdigest()}
+        record = grade(path, autograder.resolve(), seed, stop) | {"key": mine.hexdigest()}
         _write(kept, json.dumps(record, indent=1))
         return record
 
+    stop = threading.Event()
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = {pool.submit(one, path): path for path in files}
         graded = {}
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit="submission"):
-            path = jobs[job]
-            graded[path] = job.result()
-            _write(notes / f"{path.stem}.md", feedback(path.name, graded[path], automatic, manual))
+        try:
+            for job in tqdm(as_completed(jobs), total=len(jobs), unit="submission"):
+                path = jobs[job]
+                graded[path] = job.result()
+                text = feedback(path.name, graded[path], automatic, manual)
+                _write(notes / f"{path.stem}.md", text)
+        finally:  # when interrupted: end what runs, and begin nothing else
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
     with tempfile.TemporaryDirectory() as made:
         table = Path(made) / "grades.csv"
         with table.open("w", newline="", encoding="utf-8") as file:
@@ -207,11 +234,17 @@ def _write(path, text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", help="the assignment")
-    parser.add_argument("submissions", type=Path, help="a folder of notebooks")
+    parser.add_argument("submissions", help="a folder of notebooks")
     parser.add_argument("--out", type=Path, help="where to write; default: the same folder")
     parser.add_argument("--workers", type=int, help="processes at once; default: the cores")
     arguments = parser.parse_args()
-    print(grade_all(arguments.name, arguments.submissions, arguments.out, arguments.workers))
+    try:
+        print(grade_all(arguments.name, arguments.submissions, arguments.out, arguments.workers))
+    except ValueError as error:
+        usage = "make grade ASSIGNMENT=adam SUBMISSIONS=folder [OUT=folder]"
+        sys.exit(f"not graded: {error}\nusage: {usage}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what is graded is kept, and the same command goes on from there")
 
 
 if __name__ == "__main__":

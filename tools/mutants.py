@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,11 +65,18 @@ TARGETS = {
 DIALECT = ("torch_", "keras_", "optax_", "d2l_")
 
 # survivors that no test can kill: the line of the diff that was added -> why it is the same rule
+SAME_ZERO = "a zero is compared or multiplied, and a whole one does the same"
 ONE_LIBRARY = "x, g and the arrays of the state come from one library, by the contract of a rule"
 EQUIVALENT = {
     "xp = namespace(x)": ONE_LIBRARY,
     "xp = namespace(state.v)": ONE_LIBRARY,
     "xp, t = (namespace(x), state.t + 1)": ONE_LIBRARY,
+    "without = 0.0 ** momentum": SAME_ZERO,
+    "if rule is rules.nesterov and hyper['beta'] == 0.0:": SAME_ZERO,
+    "momentum, dampening = (hyper.get('momentum', 0.0), hyper.get('dampening', 0))": SAME_ZERO,
+    "momentum, dampening = (hyper.get('momentum', 0), hyper.get('dampening', 0.0))": SAME_ZERO,
+    "if momentum <= 0.0 or dampening != 0:": SAME_ZERO,
+    "if momentum <= 0 or dampening != 0.0:": SAME_ZERO,
 }
 
 CONFUSED = {  # names that a tired author exchanges
@@ -134,7 +142,7 @@ def mutations(node, names, fields):
                 yield ast.BinOp(left, SWAPPED[type(operator)](), right)
             yield left
             yield right
-            if not isinstance(operator, (ast.Add, ast.Mult)):
+            if not isinstance(operator, (ast.Add, ast.Mult, ast.BitOr)):
                 yield ast.BinOp(right, operator, left)
         case ast.Constant(bool(value)):
             yield ast.Constant(not value)
@@ -212,7 +220,7 @@ def tests_of(module, name, has_state):
         return name if has_state else ""
     if name.startswith(DIALECT):
         return name
-    return "" if has_state or name in ("_begin", "_decayed") else "test_rosetta.py"
+    return "" if has_state or name in ("_begin", "_decayed", "DIALECTS") else "test_rosetta.py"
 
 
 def mutants(module, text):
@@ -240,7 +248,7 @@ def mutants(module, text):
                 source = ast.unparse(ast.fix_missing_locations(tree))
                 Replace(new, node).visit(item)
                 if source != original:
-                    found.setdefault(source, (name, tests_of(module, name, bool(kinds))))
+                    found.setdefault(source, (name, tests_of(module, name, "state" in names)))
         assert ast.unparse(tree) == original
     return original, [(*labels, source) for source, labels in found.items()]
 
@@ -326,8 +334,26 @@ def prepare(module):
 
 def difference(original, source):
     """The changed lines, removed and added."""
-    lines = difflib.ndiff(original.splitlines(), source.splitlines())
-    return [line for line in lines if line[0] in "+-"]
+    lines = difflib.unified_diff(original.splitlines(), source.splitlines(), lineterm="", n=0)
+    return [line for line in list(lines)[2:] if line[0] in "+-"]
+
+
+def agreement(one, other):
+    """How many characters two texts have in common at their beginning."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def shortened(lines, around=60):
+    """The same, of two long lines only what differs and its surroundings."""
+    if len(lines) != 2 or max(map(len, lines)) < 3 * around:
+        return lines
+    one, other = (line[1:] for line in lines)
+    first, last = agreement(one, other), agreement(one[::-1], other[::-1])
+    return [
+        line[0] + text[max(0, first - around) : max(first, len(text) - last) + around]
+        for line, text in zip(lines, (one, other), strict=True)
+    ]
 
 
 def score(module, wanted):
@@ -349,7 +375,7 @@ def score(module, wanted):
         lines = difference(original, source)
         reason = next(filter(None, (EQUIVALENT.get(line[1:].strip()) for line in lines)), None)
         unexplained += reason is None
-        print(f"\nsurvived in {name}: {reason or 'UNEXPLAINED'}", *lines, sep="\n  ")
+        print(f"\nsurvived in {name}: {reason or 'UNEXPLAINED'}", *shortened(lines), sep="\n  ")
     killed = len(every) - len(survivors)
     print(
         f"\n{module}.py: {len(every)} mutants, {killed} killed ({codes.count(1)} by a failing "

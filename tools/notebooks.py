@@ -91,9 +91,7 @@ def first_cell(address, version, extra=None, modules=()):
         "if any(importlib.util.find_spec(name) is None for name in needed):",
         "firstorder is not installed, and this copy": f"{' or '.join(needed)} is missing, and "
         'this "\n            "copy',
-        "    pip = [": f'    named = f"firstorder[{extra}] @ {{source}}"\n'
-        f'    source = named if "://" in source else f"{{source}}[{extra}]"\n'
-        "    pip = [",
+        "    done =": f'    pip.append("firstorder[{extra}]")\n    done =',
     }
     for before, after in changes.items():
         assert before in cell

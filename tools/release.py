@@ -56,7 +56,7 @@ def _check(version, before):
     if _git("tag", "--list", f"v{version}"):
         raise ValueError(f"version must be new: the tag v{version} exists")
     if changed := _git("status", "--porcelain"):
-        raise ValueError(f"the tree must be clean, got changes:\n{changed}")
+        raise ValueError(f"the tree must be clean, commit or undo these changes:\n{changed}")
     if not notebooks.repository():
         raise ValueError("repository: url in _config.yml must be set: install cells name it")
     for name, pattern in PLACES.items():
