@@ -30,7 +30,7 @@ def number(value, expected, rtol=1e-6, atol=0.0, what="the result"):
     if type(value) is np.ndarray and value.ndim == 0:
         value = value[()]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, _FLOATS):
-        raise AssertionError(f"{what} must be a number, got {type(value).__name__}")
+        raise AssertionError(f"{what} must be a number, got {_kind(value)}")
     value = float(value)
     if not _isfinite(value):
         raise AssertionError(f"{what} must be finite, got {value}")
@@ -46,7 +46,7 @@ def array(value, expected, rtol=1e-6, atol=1e-9, what="the result"):
     if type(value).__module__.partition(".")[0] == "torch":
         value = value.detach().cpu().numpy()
     if type(value) is not np.ndarray:
-        raise AssertionError(f"{what} must be an array, got {type(value).__name__}")
+        raise AssertionError(f"{what} must be an array, got {_kind(value)}")
     if value.shape != expected.shape:
         raise AssertionError(f"{what} must have shape {expected.shape}, got {value.shape}")
     if value.dtype.kind not in "fiu":
@@ -62,7 +62,7 @@ def array(value, expected, rtol=1e-6, atol=1e-9, what="the result"):
 def whole(value, expected, what="the result"):
     """Check that ``value`` is this whole number."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise AssertionError(f"{what} must be a whole number, got {type(value).__name__}")
+        raise AssertionError(f"{what} must be a whole number, got {_kind(value)}")
     if int(value) != expected:
         raise AssertionError(f"{what} is {int(value)}, which is not right")
 
@@ -73,7 +73,7 @@ def choice(value, expected, what="the answer"):
         value = bool(value)
     if type(value) is not type(expected):
         kind = type(expected).__name__
-        raise AssertionError(f"{what} must be of type {kind}, got {type(value).__name__}")
+        raise AssertionError(f"{what} must be of type {kind}, got {_kind(value)}")
     if value != expected:
         raise AssertionError(f"{what} is not right")
 
@@ -92,6 +92,12 @@ def unchanged(call, *arguments, what="the function"):
         if not _same(before, after):
             raise AssertionError(f"{what} changes an argument; it must leave them as they are")
     return result
+
+
+def _kind(value):
+    """Return what a value is, in words for the student; of a stand-in, what it stands for."""
+    kind = getattr(value, "_kind", type(value).__name__)
+    return "the placeholder" if kind == "ellipsis" else kind
 
 
 def _copy(value):
