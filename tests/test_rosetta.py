@@ -435,7 +435,7 @@ def test_a_difference_that_is_claimed_is_measured(rule, framework):
     assert distance(stable_path(partial(rule, **hyper), x, gradient), theirs) > 1e-9
 
 
-# From a library to another; what is equal is in test_rosetta_counterparts.py -----------------------
+# From a library to another; what is equal is in test_rosetta_counterparts.py ---------------------
 
 AWAY_ADAM = {"lr": 0.03, "betas": (0.7, 0.95), "eps": 1e-3}
 OTHER = [  # an optimizer, and a library in which none is equal to it
