@@ -1,6 +1,6 @@
 """A whole class goes through the commands of the instructor's guide.
 
-Minutes, not seconds: asked for by name, ``make coursework-test``; CI does.
+Minutes, not seconds: asked for by name, ``make coursework-test``, as the workflow does.
 """
 
 import csv
