@@ -28,12 +28,13 @@ def test_the_four_assignments_are_here():
 
 
 @pytest.mark.parametrize(("name", "question", "kind", "description"), EVERY)
-def test_an_answer_earns_what_it_should(name, question, kind, description):
+def test_an_answer_earns_what_it_should(name, question, kind, description, record_property):
     first = right(name)
     before = [source for other, source in first.items() if other < question]
     names = namespace(name, [*before, answers(name)[question][kind][description]])
     points, possible, failed = graded(name, question, names)
     assert possible > 0
+    record_property("answer", (name, question, kind, points / possible))
     if kind == "right":
         assert points == possible, failed
     else:

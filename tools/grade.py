@@ -6,7 +6,8 @@ Every notebook of the folder is graded by Otter-Grader in a process of its own. 
 default the folder of the submissions:
 
     grades.csv           a row for each submission: file, points of every question, total, note;
-                         questions that a person grades are columns to fill in
+                         questions that a person grades are columns to fill in.  UTF-8 with the mark
+                         at its beginning by which spreadsheets know it
     feedback/NAME.md     for the student: what passed and what did not
     .grading/            one record for each submission, and the seed of the hidden tests
 
@@ -17,6 +18,7 @@ called again, and grades the same when it is.  Delete .grading to grade everythi
 import argparse
 import csv
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -28,6 +30,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -49,13 +52,29 @@ def questions(name):
     return automatic, manual
 
 
-def grade(path, autograder, seed, stop):
+def mistaken(name, notebook):
+    """Return which other assignment a notebook is, by its heading; "" if none."""
+    lines = {line for cell in notebook.cells for line in cell.source.splitlines()}
+    is_of = [other for other in assignments.masters() if heading(other) in lines]
+    return "" if name in is_of else "".join(is_of[:1])
+
+
+@cache
+def heading(name):
+    """Return the first heading of an assignment."""
+    cells = nbformat.read(assignments.MASTERS / f"{name}.ipynb", as_version=4).cells
+    text = next(cell.source for cell in cells if cell.cell_type == "markdown")
+    return next(line for line in text.splitlines() if line.startswith("# "))
+
+
+def grade(path, name, autograder, seed, stop):
     """Grade one notebook; return its record: {"tests": [...], "note": text}.
 
     Raises ``InterruptedError`` once the event ``stop`` is set.
     """
     try:
-        nbformat.validate(nbformat.read(path, as_version=4))
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         return {"tests": [], "note": f"not a Jupyter notebook: {first[:200]}"}
@@ -95,8 +114,10 @@ def grade(path, autograder, seed, stop):
             return {"tests": [], "note": f"could not be graded: {last[:200]}"}
         tests = json.loads((folder / "record.json").read_text(encoding="utf-8"))
         notes = folder / "notes.txt"
-        note = notes.read_text(encoding="utf-8") if notes.is_file() else ""
-        return {"tests": tests, "note": "; ".join(note.split("\n"))}
+        said = notes.read_text(encoding="utf-8").splitlines() if notes.is_file() else []
+        if other := mistaken(name, notebook):
+            said.insert(0, f"this is the assignment {other}, not {name}")
+        return {"tests": tests, "note": "; ".join(said)}
 
 
 # In a process of its own: Otter grades, and what it found is written down.
@@ -113,6 +134,7 @@ tests = [
         "cases": [
             {
                 "name": case.test_case.name,
+                "points": case.test_case.points,
                 "hidden": bool(case.test_case.hidden),
                 "passed": bool(case.passed),
                 "good": case.test_case.success_message,
@@ -147,6 +169,8 @@ def feedback(file, record, automatic, manual):
                 said = said or case["bad"]  # what it is about
             kind = "hidden test" if case["hidden"] else "test"
             mark = "passed" if case["passed"] else "failed"
+            if case["points"]:
+                mark += f", {case['points'] if case['passed'] else 0:g} of {case['points']:g}"
             lines.append(f"- {kind} {case['name']}: {mark}" + (f" ({said})" if said else ""))
             if not case["passed"]:
                 lines.append(f"  {case['message'].strip().splitlines()[-1]}")
@@ -193,7 +217,7 @@ def grade_all(name, folder, out=None, workers=None, autograder=None):
             record = json.loads(kept.read_text(encoding="utf-8"))
             if record["key"] == mine.hexdigest():
                 return record
-        record = grade(path, autograder.resolve(), seed, stop) | {"key": mine.hexdigest()}
+        record = grade(path, name, autograder.resolve(), seed, stop) | {"key": mine.hexdigest()}
         _write(kept, json.dumps(record, indent=1))
         return record
 
@@ -210,17 +234,15 @@ def grade_all(name, folder, out=None, workers=None, autograder=None):
         finally:  # when interrupted: end what runs, and begin nothing else
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-    with tempfile.TemporaryDirectory() as made:
-        table = Path(made) / "grades.csv"
-        with table.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["file", *automatic, *manual, "total", "note"])
-            for path in files:
-                earned = {t["question"]: t["points"] for t in graded[path]["tests"]}
-                points = [earned.get(question, 0) for question in automatic]
-                row = [path.name, *(f"{p:g}" for p in points), *("" for _ in manual)]
-                writer.writerow([*row, f"{sum(points):g}", graded[path]["note"]])
-        _write(out / "grades.csv", table.read_text(encoding="utf-8"))
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["file", *automatic, *manual, "total", "note"])
+    for path in files:
+        earned = {t["question"]: t["points"] for t in graded[path]["tests"]}
+        points = [earned.get(question, 0) for question in automatic]
+        row = [path.name, *(f"{p:g}" for p in points), *("" for _ in manual)]
+        writer.writerow([*row, f"{sum(points):g}", graded[path]["note"]])
+    _write(out / "grades.csv", "\ufeff" + table.getvalue())
     return out / "grades.csv"
 
 

@@ -34,10 +34,12 @@ MEMORY_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 
 FIRST_CELL = """\
 # Installs the package of this book where it is missing, for example in Colab.
+import importlib.metadata
 import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 
 if importlib.util.find_spec("firstorder") is None:
     source = os.environ.get("FIRSTORDER_SOURCE") or "{source}"
@@ -47,8 +49,17 @@ if importlib.util.find_spec("firstorder") is None:
             "from: set the environment variable FIRSTORDER_SOURCE to one that pip understands, "
             "or repository: url in _config.yml, followed by make refresh"
         )
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", source]
-    done = subprocess.run(pip, capture_output=True, text=True)
+    present = {}  # what is installed already stays at its version
+    for found in importlib.metadata.distributions():
+        present.setdefault(found.name, found.version)
+    present.pop("firstorder", None)
+    wanted = [source]
+    with tempfile.TemporaryDirectory() as folder:
+        kept = os.path.join(folder, "kept.txt")
+        with open(kept, "w") as file:
+            file.writelines(f"{name}=={version}\\n" for name, version in present.items())
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", kept, *wanted]
+        done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
     importlib.invalidate_caches()"""
@@ -91,7 +102,7 @@ def first_cell(address, version, extra=None, modules=()):
         "if any(importlib.util.find_spec(name) is None for name in needed):",
         "firstorder is not installed, and this copy": f"{' or '.join(needed)} is missing, and "
         'this "\n            "copy',
-        "    done =": f'    pip.append("firstorder[{extra}]")\n    done =',
+        "wanted = [source]": f'wanted = [source, "firstorder[{extra}]"]',
     }
     for before, after in changes.items():
         assert before in cell

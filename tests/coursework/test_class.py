@@ -3,9 +3,11 @@
 Minutes, not seconds: asked for by name, ``make coursework-test``, as the workflow does.
 """
 
+import codecs
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +42,7 @@ def write(notebook, path):
 
 def table(out):
     """Return file -> row of grades.csv."""
-    with (out / "grades.csv").open(newline="", encoding="utf-8") as file:
+    with (out / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
@@ -77,8 +79,8 @@ def thirty(tmp_path_factory):
     sources, out = right(name), tmp_path_factory.mktemp("out")
     first = next(iter(sources))
     asked = defined(sources[first])
-    for number in range(8):
-        write(filled(name, sources), folder / f"good-{number}.ipynb")
+    for student in ("1", "2", "3", "4", "5", "6", "Müller, Jörg", "李雷"):
+        write(filled(name, sources), folder / f"good-{student}.ipynb")
     attacks = CHEATS | COSTLY
     for number, attack in enumerate(attacks.values()):
         attack = attack.replace("NAMES", repr(asked))
@@ -86,6 +88,8 @@ def thirty(tmp_path_factory):
     write(filled(name, {}), folder / "empty.ipynb")
     (folder / "broken.ipynb").write_text("{", encoding="utf-8")
     write(nbformat.v4.new_notebook(), folder / "no cells.ipynb")
+    other = NAMES[1]
+    write(filled(other, right(other)), folder / "another assignment.ipynb")
     bare = filled(name, sources)
     for cell in bare.cells:
         cell.metadata = {}
@@ -115,6 +119,9 @@ def test_a_class_is_graded_and_nobody_suffers_for_others(thirty):
     assert float(rows["empty.ipynb"]["total"]) == 0
     assert float(rows["no cells.ipynb"]["total"]) == 0
     assert "not a Jupyter notebook" in rows["broken.ipynb"]["note"]
+    said = f"this is the assignment {NAMES[1]}, not {name}"
+    assert rows["another assignment.ipynb"]["note"].startswith(said)
+    assert (out / "grades.csv").read_bytes().startswith(codecs.BOM_UTF8)
     assert {p.stem for p in (out / "feedback").iterdir()} == {p.stem for p in folder.iterdir()}
 
 
@@ -145,20 +152,30 @@ def test_feedback_has_the_points_and_no_hidden_test(thirty):
         assert f"## {question}: 0 of {points:g}" in text
     assert "assert " not in text
     assert "generator()" not in text
+    good = (out / "feedback" / "good-1.md").read_text(encoding="utf-8")
+    each = [tuple(map(float, p)) for p in re.findall(r": passed, (\S+) of (\S+) \(", good)]
+    assert all(earned == possible for earned, possible in each)
+    assert sum(possible for _, possible in each) == sum(automatic.values())
 
 
-def test_an_interrupted_grading_goes_on_where_it_was(tmp_path):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_grading_goes_on_where_it_was(end, tmp_path):
     name, folder, out = NAMES[0], tmp_path / "submissions", tmp_path / "out"
     for number in range(4):
         write(filled(name, right(name)), folder / f"{number}.ipynb")
     command = [sys.executable, "tools/grade.py", name, folder, "--out", out, "--workers=1"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     records = out / ".grading"
     deadline = time.monotonic() + 120
     while len(list(records.glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(process.pid, end)
+    _, said = process.communicate(timeout=30)
+    if end == signal.SIGINT:
+        assert "the same command goes on from there" in said
+        assert "Traceback" not in said
     done = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
     assert 2 <= len(done) < 4
     assert all(json.loads(path.read_text())["tests"] for path in done)
@@ -180,6 +197,17 @@ def test_a_wrong_folder_is_an_error_before_anything_is_written(tmp_path, folder,
     assert done.returncode != 0
     assert said in done.stderr
     assert not list((tmp_path / "empty").iterdir())
+
+
+def test_building_again_gives_the_same_bytes(tmp_path):
+    """So that grading again finds its records, and a course its checksums."""
+    assignments._wheel.cache_clear()
+    again = assignments.build(NAMES[0], tmp_path)
+    files = sorted(path for path in again.rglob("*") if path.is_file())
+    assert len(files) == 3
+    for path in files:
+        before = assignments.OUT / path.relative_to(tmp_path)
+        assert path.read_bytes() == before.read_bytes(), path.name
 
 
 @every_assignment

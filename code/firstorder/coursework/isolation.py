@@ -111,13 +111,13 @@ class Submission:
                     error = self._ask("cell", SECONDS_CELL, source)
                 except _Gone as gone:
                     self._left_out.add(k)
-                    self.notes.append(f"code cell {k + 1} was left out: {gone}")
+                    self.notes.append(f"{_quoted(source)} was left out: {gone}")
                     if len(self._left_out) > BAD_CELLS:
                         raise SubmissionError("too many cells kill the process") from None
                     break
                 if error and self._starts == 1:
                     first = (str(error).splitlines() or [""])[0]
-                    self.notes.append(f"code cell {k + 1}: {first[:200]}")
+                    self.notes.append(f"{_quoted(source)} ended with {first[:200]}")
 
     def _start(self):
         self._starts += 1
@@ -160,9 +160,14 @@ class Submission:
             while (answer := self._read(deadline)).get("mark") != mark or "call" in answer:
                 if answer.get("mark") == mark:
                     wire.write(self._requests, self._called(answer))
-        except (_Gone, OSError) as error:
+        except TimeoutError:
             self.close()
-            raise _Gone(str(error) if isinstance(error, _Gone) else "its process ended") from None
+            whole = time.monotonic() >= self._deadline
+            limit = f"{SECONDS_ALL} seconds in all" if whole else f"{seconds} seconds"
+            raise _Gone(f"it took more than {limit}") from None
+        except (EOFError, OSError):
+            self.close()
+            raise _Gone("its process ended") from None
         except (AttributeError, TypeError, ValueError):  # not what this program sends
             self.close()
             raise _Gone(FORGED) from None
@@ -181,10 +186,10 @@ class Submission:
         while count:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._answers], [], [], left)[0]:
-                raise _Gone("it took too long")
+                raise TimeoutError
             part = self._answers.read(min(count, 2**20))
             if not part:
-                raise _Gone("its process ended")
+                raise EOFError
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
@@ -284,6 +289,12 @@ class Function(Thing):
 
 class _Gone(Exception):
     """The process has ended, or was ended."""
+
+
+def _quoted(source):
+    """Return what a student may call a cell: its number depends on what is counted."""
+    first = source.strip().splitlines()[0]
+    return f"the cell that begins {first[:60]!r}"
 
 
 def _copy(here, there):
