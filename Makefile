@@ -40,8 +40,8 @@ test: $(VENV)/.complete
 site-test: book
 	$(VENV)/bin/pytest tests/site
 
-coursework-test: $(VENV)/.complete
-	$(VENV)/bin/pytest tests/coursework
+coursework-test: assignments
+	$(VENV)/bin/pytest tests/coursework -n $(WORKERS) --maxprocesses 4
 
 serve: book
 	$(VENV)/bin/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

@@ -15,6 +15,7 @@ import nbformat
 from otter.test_files.exception_test import ExceptionTestFile
 
 import assignments
+from firstorder.coursework.isolation import Submission, SubmissionError
 
 NAMES = assignments.masters()
 CHECK = re.compile(r'grader\.check\("(.+?)"\)')
@@ -107,6 +108,21 @@ def graded(name, question, names):
         result.run(names)
     failed = [r.message.strip().splitlines()[-1] for r in result.test_case_results if not r.passed]
     return result.score, result.possible, failed
+
+
+def cheated(name, attack, folder):
+    """Return the points of a submission that has ``attack`` in the place of every answer."""
+    sources = {
+        question: attack.replace("NAMES", repr(defined(source)))
+        for question, source in right(name).items()
+    }
+    nbformat.write(filled(name, sources), folder / "cheat.ipynb")
+    with Submission(folder / "cheat.ipynb") as submission:
+        try:
+            names = submission.names()
+        except SubmissionError:  # it has ended itself too often
+            names = {}
+        return sum(graded(name, question, names)[0] for question in sources)
 
 
 def grade(name, folder, out, **options):

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -132,11 +133,15 @@ def main():
     parser.add_argument("names", nargs="*", help="assignments; all if none is given")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
-    for name in arguments.names or masters():
-        try:
-            print(f"{name}: {build(name, arguments.out)}", flush=True)
-        except (ValueError, RuntimeError) as error:
-            sys.exit(f"not built: {error}")
+    _wheel()  # once, and not by two threads at a time
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [pool.submit(build, name, arguments.out) for name in arguments.names or masters()]
+        for job in jobs:
+            try:
+                print(job.result(), flush=True)
+            except (ValueError, RuntimeError) as error:
+                pool.shutdown(cancel_futures=True)
+                sys.exit(f"not built: {error}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Submission:
         """Run a cell; return None or the error it ended with."""
         result = self.shell.run_cell(source, store_history=False)
         error = result.error_before_exec or result.error_in_exec
-        return None if error is None else f"{type(error).__name__}: {error}"
+        return None if error is None else f"{type(error).__name__}: {error}".rstrip(": ")
 
     def defined(self):
         """Return name -> description of everything that the submission has defined."""

@@ -115,9 +115,11 @@ class Submission:
                     if len(self._left_out) > BAD_CELLS:
                         raise SubmissionError("too many cells kill the process") from None
                     break
-                if error and self._starts == 1:
+                if error:
                     first = (str(error).splitlines() or [""])[0]
-                    self.notes.append(f"{_quoted(source)} ended with {first[:200]}")
+                    note = f"{_quoted(source)} ended with {first[:200]}"
+                    if note not in self.notes:  # from an earlier start
+                        self.notes.append(note)
 
     def _start(self):
         self._starts += 1
