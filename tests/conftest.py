@@ -1,4 +1,4 @@
-"""At the end of a run: what the answers kept with the assignments have earned."""
+"""At the end of a run: what answers and cheats have earned, and how long a class took."""
 
 from collections import defaultdict
 
@@ -17,6 +17,10 @@ def pytest_terminal_summary(terminalreporter):
                 if key == "cheat":
                     name, earned = value
                     attacks[name].append(earned)
+                if key == "class":
+                    name, count, seconds = value
+                    line = f"{name}: {count} submissions graded in {seconds:.0f} s"
+                    terminalreporter.line(line)
     if found:
         terminalreporter.section("answers to graded questions")
         terminalreporter.line(HEAD)

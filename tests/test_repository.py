@@ -101,7 +101,8 @@ def test_make_book_takes_warnings_as_errors_on_every_page():
 def test_ci_calls_the_commands_and_stops_at_the_first_failure():
     commands = lines(".ci/run")
     assert commands[0] == "set -euo pipefail"
-    assert commands[-3:] == ["step test", "step book", "step site-test"]
+    steps = ["test", "book", "site-test", "coursework-test"]
+    assert commands[-4:] == [f"step {name}" for name in steps]
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
