@@ -33,6 +33,17 @@ def _module(name):
 CHEATS, COSTLY = _module("cheats").CHEATS, _module("cheats").COSTLY
 
 
+def solution_lines(cell):
+    """Return the lines of a master's cell that only instructors may see, if they are telling."""
+    marked, inside = [], False
+    for line in map(str.strip, cell.source.splitlines()):
+        if line.startswith(("# BEGIN SOLUTION", "# END SOLUTION")):
+            inside = line.startswith("# BEGIN")
+        elif inside or "# SOLUTION" in line:
+            marked.append(line.partition("# SOLUTION")[0].strip())
+    return [line for line in marked if len(line) > 20]
+
+
 @cache
 def answers(name):
     """Return question -> {"right": {description: source}, "wrong": {...}}."""

@@ -11,7 +11,17 @@ import pytest
 
 import assignments
 import notebooks
-from classroom import NAMES, answers, built, filled, graded, imports, namespace, right
+from classroom import (
+    NAMES,
+    answers,
+    built,
+    filled,
+    graded,
+    imports,
+    namespace,
+    right,
+    solution_lines,
+)
 
 EVERY = [
     pytest.param(name, question, kind, description, id=f"{name}-{question}-{kind}-{description}")
@@ -69,20 +79,9 @@ def test_the_students_version_has_no_solution_and_no_hidden_test(name):
     master = nbformat.read(assignments.MASTERS / f"{name}.ipynb", as_version=4)
     assert not [word for word in ("SOLUTION", "Rubric", "Model answer") if word in text]
     assert not re.search(r"hidden(?! tests?\b)", text, re.IGNORECASE)
-    solutions = [line for cell in master.cells for line in _solution_lines(cell)]
+    solutions = [line for cell in master.cells for line in solution_lines(cell)]
     assert len(solutions) >= 5
     assert not [line for line in solutions if line in text]
-
-
-def _solution_lines(cell):
-    """The lines of a master's cell that only an instructor may see, long enough to be telling."""
-    lines, marked, inside = [line.strip() for line in cell.source.splitlines()], [], False
-    for line in lines:
-        if line.startswith(("# BEGIN SOLUTION", "# END SOLUTION")):
-            inside = line.startswith("# BEGIN")
-        elif inside or "# SOLUTION" in line:
-            marked.append(line.partition("# SOLUTION")[0].strip())
-    return [line for line in marked if len(line) > 20]
 
 
 @every_assignment

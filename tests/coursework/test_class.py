@@ -64,6 +64,7 @@ def test_right_and_wrong_answers_through_the_command(name, tmp_path):
             earned = float(row[question])
             if file.startswith("right"):
                 assert earned == points, f"{file} {question}: {row['note']}"
+                assert row["note"] == ""
             else:
                 assert earned <= points / 2, f"{file} {question}"
         assert float(row["total"]) == sum(float(row[question]) for question in automatic)
@@ -298,15 +299,22 @@ def test_a_first_cell_installs_the_tagged_version_alone(colab, chapter):
 
 @one_book
 def test_a_students_notebook_alone_in_an_empty_folder(colab, tmp_path):
-    """As in Colab: the first cell installs the package, the second writes the tests."""
+    """As in Colab: the first cell installs the package, the second writes the tests.
+
+    All run as they are given out; one is filled in, too, and handed in.
+    """
     python, address = colab
     student = notebooks.first_cell(address, notebooks.version(), "coursework", ("otter", "torch"))
     before = freeze(python)
-    for name in NAMES:
+    for name in [*NAMES, NAMES[0]]:
         alone = tmp_path / name
-        notebook = nbformat.read(assignments.OUT / name / "student" / f"{name}.ipynb", 4)
-        notebook.cells[0].source = student  # of a book whose address is set
-        write(notebook, alone / f"{name}.ipynb")
+        given = nbformat.read(assignments.OUT / name / "student" / f"{name}.ipynb", 4)
+        given.cells[0].source = student  # of a book whose address is set
+        if alone.exists():
+            answered = filled(name, right(name)).cells
+            assert len(answered) == len(given.cells) - 2
+            given.cells[2:] = answered
+        write(given, alone / f"{name}.ipynb")
         convert = [str(python), "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace"]
         done = subprocess.run(
             [*convert, f"{name}.ipynb"],
@@ -317,6 +325,11 @@ def test_a_students_notebook_alone_in_an_empty_folder(colab, tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
         assert (alone / "tests").is_dir()
     assert freeze(python) == before
+    assert "results: All test cases passed" in (alone / f"{name}.ipynb").read_text("utf-8")
+    grade(name, alone, tmp_path / "out")
+    (row,) = table(tmp_path / "out").values()
+    assert float(row["total"]) == sum(grading.questions(name)[0].values())
+    assert row["note"] == ""
 
 
 @pytest.mark.parametrize("extra", ["", "[torch]", "[d2l]", "[libraries]", "[coursework]"])

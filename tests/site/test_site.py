@@ -13,6 +13,9 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 
+import notebooks
+from classroom import solution_lines
+
 ROOT = Path(__file__).parents[2]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
@@ -274,6 +277,24 @@ def test_api_page_has_every_public_name(site):
             if own and public and f"{found.name}.{name}" not in ids:
                 missing.append(f"{found.name}.{name}")
     assert missing == []
+
+
+def test_no_solution_of_an_assignment_is_on_the_site(site):
+    """The answer key is built on request, elsewhere."""
+    sources = [path for path in (site / "_sources").rglob("*") if path.is_file()]
+    assert len(sources) >= len(PAGES)
+    published = "\n".join(
+        "\n".join(cell.source for cell in notebooks.read(path).cells)
+        if path.suffix == ".ipynb"
+        else path.read_text(encoding="utf-8")
+        for path in sources
+    )
+    assert "initial_state(" in published
+    for path in (notebooks.ROOT / "assignments").glob("*.ipynb"):
+        lines = [line for cell in notebooks.read(path).cells for line in solution_lines(cell)]
+        found = [line for line in lines if len(line) > 40 and line in published]
+        assert len(found) <= 1, found  # a formula may be a chapter's, an answer is not
+    assert "Model answer" not in published
 
 
 def test_search_index_and_mathematics_come_with_the_site(site):
