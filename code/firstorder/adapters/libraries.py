@@ -94,8 +94,12 @@ def _float64(framework):
     if framework == "optax":
         import jax
 
-        with jax.enable_x64(True):
+        before = jax.config.jax_enable_x64
+        jax.config.update("jax_enable_x64", True)  # releases differ in a context for it
+        try:
             yield
+        finally:
+            jax.config.update("jax_enable_x64", before)
         return
     import torch
 
