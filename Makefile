@@ -41,7 +41,7 @@ site-test: book
 	$(VENV)/bin/pytest tests/site
 
 coursework-test: assignments
-	$(VENV)/bin/pytest tests/coursework -n $(WORKERS) --maxprocesses 4 --dist loadgroup
+	$(VENV)/bin/pytest tests/coursework -n $(WORKERS) --maxprocesses 4 --dist loadfile
 
 serve: book
 	$(VENV)/bin/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

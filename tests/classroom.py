@@ -1,6 +1,7 @@
 """Submissions of assignments, made from the answers that are kept with each of them."""
 
 import ast
+import csv
 import importlib.util
 import re
 import subprocess
@@ -143,3 +144,14 @@ def grade(name, folder, out, **options):
     done = subprocess.run(command, cwd=assignments.notebooks.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
+
+
+def write(notebook, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+def table(out):
+    """Return file -> row of grades.csv."""
+    with (out / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
