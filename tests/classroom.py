@@ -122,19 +122,27 @@ def graded(name, question, names):
     return result.score, result.possible, failed
 
 
-def cheated(name, attack, folder):
-    """Return the points of a submission that has ``attack`` in the place of every answer."""
-    sources = {
-        question: attack.replace("NAMES", repr(defined(source)))
-        for question, source in right(name).items()
-    }
-    nbformat.write(filled(name, sources), folder / "cheat.ipynb")
+def cheated(attack, folder):
+    """Return assignment -> points, of a submission of them all with ``attack`` as every answer."""
+    notebook = nbformat.v4.new_notebook()
+    for name in NAMES:
+        sources = {
+            question: attack.replace("NAMES", repr(defined(source)))
+            for question, source in right(name).items()
+        }
+        notebook.cells += filled(name, sources).cells
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    nbformat.write(notebook, folder / "cheat.ipynb")
     with Submission(folder / "cheat.ipynb") as submission:
         try:
             names = submission.names()
         except SubmissionError:  # it has ended itself too often
             names = {}
-        return sum(graded(name, question, names)[0] for question in sources)
+        return {
+            name: sum(graded(name, question, names)[0] for question in answers(name))
+            for name in NAMES
+        }
 
 
 def grade(name, folder, out, **options):

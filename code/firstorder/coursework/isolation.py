@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -34,6 +35,7 @@ SECONDS_CELL = 60  # for one cell of the submission
 SECONDS_CALL = 20  # for one call of one of its functions
 SECONDS_ALL = 600  # for a submission, all in all
 BYTES = 4 * 2**30  # of data in memory
+SLOW_CALLS = 2  # of one function that may take too long; then it is called no more
 BAD_CELLS = 4  # cells left out before the submission is given up
 WORKER = "firstorder.coursework._worker"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -62,6 +64,7 @@ class Submission:
         self._cells = [c.source for c in cells if c.cell_type == "code" and c.source.strip()]
         self._withheld = list(withheld)
         self._left_out, self._process, self._starts = set(), None, 0
+        self._slow = Counter()  # function -> calls that took too long
         self._functions = []  # of tests, sent as arguments
         self._deadline = time.monotonic() + SECONDS_ALL
         self.notes = []  # what went wrong with cells, in words
@@ -166,7 +169,7 @@ class Submission:
             self.close()
             whole = time.monotonic() >= self._deadline
             limit = f"{SECONDS_ALL} seconds in all" if whole else f"{seconds} seconds"
-            raise _Gone(f"it took more than {limit}") from None
+            raise _Gone(f"it took more than {limit}", slow=True) from None
         except (EOFError, OSError):
             self.close()
             raise _Gone("its process ended") from None
@@ -198,12 +201,15 @@ class Submission:
 
     def _call(self, target, *arguments, **named):
         """Call a function of the submission; change the arguments here as it changed them there."""
-        target = self._there(target)
+        if self._slow[target] >= SLOW_CALLS:
+            raise SubmissionError(f"it took more than {SECONDS_CALL} seconds in calls before")
+        name, target = target, self._there(target)
         sent = [wire.encode(a, self._number) for a in arguments]
         sent_named = {k: wire.encode(a, self._number) for k, a in named.items()}
         try:
             answer = self._ask("call", SECONDS_CALL, target, sent, sent_named)
         except _Gone as gone:
+            self._slow[name] += gone.slow
             raise SubmissionError(str(gone)) from None
         try:
             after, after_named = answer["arguments"], answer["named"]
@@ -290,7 +296,11 @@ class Function(Thing):
 
 
 class _Gone(Exception):
-    """The process has ended, or was ended."""
+    """The process has ended, or was ended because it was slow."""
+
+    def __init__(self, message, slow=False):
+        super().__init__(message)
+        self.slow = slow
 
 
 def _quoted(source):
