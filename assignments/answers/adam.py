@@ -615,3 +615,134 @@ def worst_gradients(T, beta1, beta2, past=()):
 }
 
 ANSWERS = {"q1": Q1, "q2": Q2, "q3": Q3, "q5": Q5, "q6": Q6}
+
+# Written from the student's notebook alone, without a look at the tests.
+ANSWERS["q1"]["right"]["dictionary that begins with plain zeros"] = """
+def adam_start(x):
+    return {"t": 0, "m": 0.0, "v": 0.0}  # 0.0 takes the shape of g in the first step
+
+
+def adam_step(x, g, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
+    t = state["t"] + 1
+    m = beta1 * state["m"] + (1 - beta1) * g
+    v = beta2 * state["v"] + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    x_new = x - lr * m_hat / (v_hat**0.5 + eps)
+    return x_new, {"t": t, "m": m, "v": v}
+"""
+ANSWERS["q3"]["right"]["each step from the same place, thirty habits of gradients"] = """
+def compare(step, start, G, X, lr, beta1, beta2, eps):
+    x = X[0].copy()
+    p = torch.zeros(x.shape, dtype=torch.float64, requires_grad=True)
+    opt = torch.optim.Adam([p], lr=lr, betas=(beta1, beta2), eps=eps)
+    state = start(x.copy())
+    biggest = np.zeros(x.shape)
+    for t in range(len(G)):
+        if X[t] is not None:
+            x = X[t].copy()
+        with torch.no_grad():  # put torch where we are, so that only this step is compared
+            p.copy_(torch.from_numpy(x.copy()))
+        p.grad = torch.from_numpy(G[t].copy())
+        opt.step()
+        want = p.detach().numpy().copy()
+        new, state = step(x.copy(), G[t].copy(), state, lr, beta1, beta2, eps)
+        new = np.asarray(new, dtype=float)
+        if new.shape != want.shape or not np.all(np.isfinite(new)):
+            return False
+        length = np.abs(want - x)
+        biggest = np.maximum(biggest, length)
+        tolerance = 1e-9 * length + 1e-11 * biggest + 1e-15 * (np.abs(x) + np.abs(want))
+        if np.any(np.abs(new - want) > tolerance):
+            return False
+        x = want
+    return True
+
+
+def patterns(T, rng):
+    t = np.arange(T)
+    noise = rng.standard_normal((T, 8))
+    cols = [
+        np.ones(T), -np.ones(T), np.zeros(T), (-1.0) ** t, (t == 0) * 1.0, (t == T - 5) * -2.0,
+        (t % 7 == 3) * 1.0, 1.05 ** np.minimum(t, 300), 0.9 ** np.minimum(t, 300),
+        (t > T // 2) * 1.0 + 1e-3,
+        np.where(t < T // 3, 100.0, 1e-2) * noise[:, 0], noise[:, 1],
+        noise[:, 2] * (noise[:, 3] > 1),
+        np.abs(noise[:, 4]), -np.abs(noise[:, 5]), 1 + 0.01 * noise[:, 6], np.sin(t / 9),
+    ]
+    sizes = (1e-20, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 10, 1e3, 1e5, 1e8, 1e15)
+    cols += [s * noise[:, 7] for s in sizes]
+    return np.stack(cols, axis=1)
+
+
+def agrees_with_torch(step, start):
+    rng = np.random.default_rng(7)
+
+    def places(shape, T):
+        size = 10 ** rng.uniform(-5, 5, (T, *shape))
+        return rng.choice([-1.0, 0.0, 1.0], (T, *shape), p=[0.45, 0.1, 0.45]) * size
+
+    # 1. many settings, many patterns, from x = 0 each time (no rounding in x)
+    settings = [
+        (0.1, 0.9, 0.999, 1e-8), (0.001, 0.9, 0.999, 1e-8), (2.0, 0.9, 0.999, 1e-3),
+        (0.1, 0.0, 0.999, 1e-8),
+        (0.1, 0.9, 0.0, 1e-8), (0.1, 0.0, 0.0, 1e-8), (0.1, 0.5, 0.5, 1e-8), (0.1, 0.99, 0.9, 1e-8),
+        (0.1, 0.95, 0.5, 1e-2), (1e-7, 0.8, 0.99, 1e-14), (30.0, 0.3, 0.9999, 1.0),
+        (0.1, 0.999, 0.9999, 1e-6),
+        (0.1, 0.1, 0.2, 100.0), (1.0, 0.9, 0.95, 1e-20),
+    ]
+    try:
+        for lr, b1, b2, eps in settings:
+            G = patterns(60, rng)
+            if not compare(step, start, G, np.zeros_like(G), lr, b1, b2, eps):
+                return False
+        # 2. walking and jumping, other shapes
+        for shape in [(1,), (3,), (2, 3), (40, 2, 2)]:
+            for b1, b2 in [(0.9, 0.999), (0.7, 0.9)]:
+                G = rng.standard_normal((40, *shape)) * 10 ** rng.uniform(-3, 3, shape)
+                X = places(shape, 40)
+                if not compare(step, start, G, X, 0.05, b1, b2, 1e-8):
+                    return False
+                for first in (X[0], -np.abs(X[0]), np.abs(X[0])):
+                    if not compare(step, start, G, [first] + [None] * 39, 0.05, b1, b2, 1e-8):
+                        return False
+        # 3. whole arrays of zeros: in the beginning, in the middle
+        G = rng.standard_normal((120, 3))
+        G[:10] = 0
+        G[40:90] = 0
+        if not compare(step, start, G, places((3,), 120), 0.1, 0.9, 0.99, 1e-8):
+            return False
+        # 4. long runs
+        G = patterns(2500, rng)
+        if not compare(step, start, G, [np.zeros(G.shape[1])] * 2500, 0.01, 0.9, 0.999, 1e-8):
+            return False
+        # 5. two runs at a time, and a step taken twice: everything must be in the state
+        one = np.array([1.0, -2.0])
+        g, h = np.array([0.5, -3.0]), np.array([-10.0, 0.1])
+        args = (0.1, 0.9, 0.99, 1e-8)
+        a, sa = step(one, g, start(one), *args)
+        b, sb = step(one, h, start(one), *args)
+        a1, sa1 = step(a, h, sa, *args)
+        step(b, h, sb, *args)
+        a2, sa2 = step(a, h, sa, *args)
+        return bool(np.allclose(a1, a2, rtol=1e-12, atol=0) and np.allclose(one, [1, -2]))
+    except Exception:
+        return False
+"""
+ANSWERS["q6"]["right"]["the past as two moments"] = """
+def worst_gradients(T, beta1, beta2, past=()):
+    past = np.asarray(past, dtype=float)
+    i = np.arange(1, T + 1)
+    ratio = beta2 / beta1
+    if past.size == 0:
+        # any factor will do, so let the largest be 1
+        return ratio ** (i - T if ratio > 1 else i - 1.0)
+    m = v = 0.0
+    for g in past:
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+    # |A + sum w g| = |A/sqrt(C) sqrt(C) + sum w/sqrt(w') sqrt(w') g|, equality if
+    # sqrt(w') g = c w/sqrt(w') and sqrt(C) = c A/sqrt(C), so c = C/A and g = C/A * w/w'.
+    # A = beta1^T m, C = beta2^T v; the bias corrections cancel in C/w' and w/A.
+    return v / m * (1 - beta1) / (1 - beta2) * ratio**i
+"""

@@ -587,3 +587,43 @@ def longest(beta1, beta2):
         },
     },
 }
+
+# Written from the student's notebook alone, without a look at the tests.
+ANSWERS["q1"]["right"]["two sums"] = """
+def corrected_mean(state, g, beta):
+    # keep the two sums  S = sum beta^k g_{t-k}  and  N = sum beta^k, the mean is S / N
+    g = np.asarray(g, dtype=float)
+    if state is None:
+        total, weight = np.zeros_like(g), 0.0
+    else:
+        total, weight = state
+    total = beta * total + g  # new arrays, the old state stays as it is
+    weight = beta * weight + 1.0
+    return (total, weight), total / weight
+"""
+ANSWERS["q4"]["right"]["row by row"] = """
+def debias(m, start, betas):
+    out = np.empty(np.shape(m))  # a new array of doubles
+    P = 1.0
+    for i in range(len(betas)):
+        P = P * betas[i]
+        out[i] = (m[i] - P * start) / (1 - P)
+    return out
+"""
+ANSWERS["q7"]["right"]["without cancellation, a shorter look"] = """
+def step_ratio(t, beta1, beta2):
+    # -expm1(t log b) is 1 - b^t without the cancellation when b is nearly 1
+    return (1 - beta1**t) / np.sqrt(-np.expm1(t * np.log(beta2)))
+
+
+def longest(beta1, beta2):
+    if beta2 <= beta1:  # theorem (a): below 1 for ever, and tends to 1
+        return None
+    # Otherwise the maximum is at y = beta1^t between 1/9 (for q = 1/2) and e^-1.26 (q -> 0),
+    # i.e. before ln(9) / ln(1 / beta1) < 2.2 / (1 - beta1). Look further, to be safe.
+    last = int(5 / (1 - beta1)) + 10
+    steps = np.arange(1, last + 1)
+    c = step_ratio(steps, beta1, beta2)
+    best = c.argmax()
+    return int(steps[best]), float(c[best])
+"""

@@ -851,3 +851,58 @@ cycle = cycle_points("RLL", 1 / 9, 4 / 9)
 """,
     },
 }
+
+# Written from the student's notebook alone, without a look at the tests.
+ANSWERS["q2"]["right"]["position and velocity, power of an array"] = """
+def iteration_matrix(lr, beta, curvature):
+    # acts on (x, v):  v' = beta v + c x,   x' = x - lr v'
+    return np.array([
+        [1 - lr * curvature, -lr * beta],
+        [curvature, beta],
+    ], dtype=float)
+
+
+def multiplier(t, lr, beta, curvature):
+    power = np.linalg.matrix_power(iteration_matrix(lr, beta, curvature), t)
+    return power[0, 0]  # start (1, 0)
+"""
+ANSWERS["q7"]["right"]["equations row by row, period from a long tail"] = """
+LINES = {"L": (25, 0), "M": (1, 24), "R": (25, -24)}  # slope = a * x + b
+
+
+def cycle_points(pieces, lr, beta):
+    # x[i+1] - (1 + beta - lr a_i) x[i] + beta x[i-1] = -lr b_i, indices mod k
+    k = len(pieces)
+    matrix, right = np.zeros((k, k)), np.zeros(k)
+    for i, letter in enumerate(pieces):
+        a, b = LINES[letter]
+        matrix[i, (i + 1) % k] += 1
+        matrix[i, i] -= 1 + beta - lr * a
+        matrix[i, i - 1] += beta
+        right[i] = -lr * b
+    return np.linalg.solve(matrix, right)
+
+def on_pieces(lr):
+    x = cycle_points("RLL", lr, 4 / 9)
+    return x[0] >= 2 and x[1] < 1 and x[2] < 1
+
+
+low, high = 0.01, 1 / 9  # not a cycle, a cycle
+for _ in range(50):
+    middle = (low + high) / 2
+    if on_pieces(middle):
+        high = middle
+    else:
+        low = middle
+smallest_lr = high
+
+path, x = [], np.array([3.2])
+state = first_state(x)
+for _ in range(3000):
+    path.append(x[0])
+    x, state = heavy_ball(x, objectives.lessard.gradient(x), state, 1 / 9, 0.9)
+path = np.array(path)
+period = next(k for k in range(1, 200) if np.abs(path[-400:] - path[-400 - k:-k]).max() < 1e-9)
+cycle = path[-period:]
+cycle = np.roll(cycle, -np.argmax(cycle))
+"""

@@ -551,3 +551,54 @@ def regression_floor(a, y, lr, b):
         },
     },
 }
+
+# Written from the student's notebook alone, without a look at the tests.
+ANSWERS["q4"]["right"]["one run less in the deviation, runs as a float"] = """
+def measure(lr, curvature, sigma, s, x0, runs, steps, seed):
+    rng = np.random.default_rng(seed)
+
+    def gradient(x, t):
+        zeta = rng.standard_normal(runs)
+        zeta2 = rng.standard_normal(runs)
+        return curvature * x + sigma * zeta + s * x * zeta2
+
+    xs = descend(gradient, np.full(runs, float(x0)), lr, steps)
+    squares = xs[-1] ** 2
+    return squares.mean(), squares.std(ddof=1) / np.sqrt(runs)
+
+
+# standard error = sqrt(2 V^2 / R) = 0.005 V, so R = 2 / 0.005^2
+runs_needed = 2 / 0.005**2
+"""
+ANSWERS["q5"]["right"]["steps taken one by one"] = """
+eigenvalues = np.array([0.5, 2.0, 8.0])
+
+
+def loss_floor(eta):
+    return (eta / 2 / (2 - eta * eigenvalues)).sum()
+
+
+def largest_lr(level):
+    low, high = 0.0, 2 / 8  # the floor rises from 0 to infinity in between
+    for _ in range(60):
+        mid = (low + high) / 2
+        if loss_floor(mid) <= level:
+            low = mid
+        else:
+            high = mid
+    return low
+
+
+def steps_until(level, eta):
+    t = 0
+    z = np.array([3.0, 3.0, 3.0])
+    while (eigenvalues * z**2 / 2).sum() > level:
+        z = (1 - eta * eigenvalues) * z
+        t += 1
+    return t
+
+
+lr_largest = largest_lr(0.05)
+steps_needed = steps_until(0.05, lr_largest)
+steps_half = steps_until(0.025, largest_lr(0.025))
+"""
