@@ -412,7 +412,9 @@ def induction(claim, moment, start, t, beta):
             "SymPy's summation": SYMBOLS
             + """
 i = sp.Symbol("i", integer=True)
-expected_v = (1 - beta) * sp.summation(a * r**i * beta ** (t - i), (i, 1, t))
+total = sp.summation(a * r**i * beta ** (t - i), (i, 1, t))
+total = total.replace(sp.Piecewise, lambda *cases: cases[-1][0])  # that of r != beta
+expected_v = (1 - beta) * total
 r_slow = sp.Rational(1, 2) ** sp.Rational(1, 1000)
 excess = sp.N(sp.Rational(1, 1000) * r_slow / (r_slow - sp.Rational(999, 1000)))
 half_life = sp.N(-sp.log(2) / sp.log(sp.Rational(999, 1000)))

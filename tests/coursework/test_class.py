@@ -22,7 +22,7 @@ def thirty(tmp_path_factory):
     sources, out = right(name), tmp_path_factory.mktemp("out")
     first = next(iter(sources))
     asked = defined(sources[first])
-    for student in ("1", "2", "3", "4", "5", "6", "Müller, Jörg", "李雷"):
+    for student in ("1", "2", "3", "Müller, Jörg", "李雷"):
         write(filled(name, sources), folder / f"good-{student}.ipynb")
     attacks = CHEATS | COSTLY
     for number, attack in enumerate(attacks.values()):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 
 import pytest
 
@@ -57,7 +58,12 @@ def test_an_interrupted_grading_goes_on_where_it_was(end, tmp_path):
         write(filled(name, right(name)), folder / f"{number}.ipynb")
     command = [sys.executable, "tools/grade.py", name, folder, "--out", out, "--workers=1"]
     process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
     )
     records = out / ".grading"
     deadline = time.monotonic() + 120
