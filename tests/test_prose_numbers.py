@@ -36,7 +36,6 @@ from firstorder.rules import RULES
 EXPLAINED = {
     "adamax.ipynb": {"0.9995": "0.999**0.5"},
     "instructors.md": {
-        "110": "a time that we expect; test_assignments compares it with the assignment",
         "115": "a time that we expect; test_assignments compares it with the assignment",
         "120": "a time that we expect; test_assignments compares it with the assignment",
     },
