@@ -12,7 +12,7 @@ help:
 	@echo "make book        build the website into _build/html"
 	@echo "make test        ruff, unit tests, every notebook against its stored outputs"
 	@echo "make site-test   build the website and check every page of it in a browser"
-	@echo "make coursework-test  grade whole classes, cheats among them, as an instructor would"
+	@echo "make coursework-test  grade whole classes, cheats among them, as an instructor would (10 min)"
 	@echo "make serve       build the website and serve it on http://localhost:$(PORT)"
 	@echo "make lab         open the chapters in JupyterLab"
 	@echo "make refresh     run all notebooks again, or NOTEBOOK=chapters/adam.ipynb, and store them"
