@@ -19,7 +19,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     exit 1
 fi
 
-echo "Installing into $folder with $("$python" --version): some minutes, about 6 GB on Linux."
+echo "Installing into $folder with $("$python" --version): some minutes, about 7 GB on Linux."
 "$python" -m venv "$folder"
 "$folder/bin/python" -m pip install --disable-pip-version-check -r requirements.txt
 touch "$folder/.complete"

@@ -54,6 +54,7 @@ if importlib.util.find_spec("firstorder") is None:
         present.setdefault(found.name, found.version)
     present.pop("firstorder", None)
     wanted = [source]
+    print("Installing, which can take some minutes.")
     with tempfile.TemporaryDirectory() as folder:
         kept = os.path.join(folder, "kept.txt")
         with open(kept, "w") as file:
@@ -61,7 +62,8 @@ if importlib.util.find_spec("firstorder") is None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", kept, *wanted]
         done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(done.stderr)
+        said = "the installation failed: try a fresh environment, or Colab.  pip said:\\n"
+        raise RuntimeError(said + done.stderr)
     importlib.invalidate_caches()"""
 FIRST_CELL_TAGS = ["remove-cell"]  # a reader of the site installs nothing
 

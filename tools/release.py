@@ -33,7 +33,8 @@ def release(version, today=None):
     for name, pattern in PLACES.items():
         text = (root / name).read_text(encoding="utf-8")
         new = re.sub(pattern, lambda match: match[0].replace(match[1], version), text)
-        (root / name).write_text(new, encoding="utf-8")
+        if new != text:  # make would install everything again
+            (root / name).write_text(new, encoding="utf-8")
     changelog = root / "chapters" / "changelog.md"
     text = changelog.read_text(encoding="utf-8")
     day = (today or datetime.date.today()).isoformat()

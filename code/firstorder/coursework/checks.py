@@ -81,7 +81,7 @@ def choice(value, expected, what="the answer"):
 def function(value, what):
     """Check that there is a function to call."""
     if not callable(value):
-        raise AssertionError(f"{what} is not a function: run the cell that defines it")
+        raise AssertionError(f"{what} is not there: its cell did not run, or gave it another name")
 
 
 def unchanged(call, *arguments, what="the function"):
@@ -96,6 +96,8 @@ def unchanged(call, *arguments, what="the function"):
 
 def _kind(value):
     """Return what a value is, in words for the student; of a stand-in, what it stands for."""
+    if value is None:
+        return "nothing: is it defined, under this name?"
     kind = getattr(value, "_kind", type(value).__name__)
     return "the placeholder" if kind == "ellipsis" else kind
 
