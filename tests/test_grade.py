@@ -26,7 +26,8 @@ def folder(tmp_path, monkeypatch):
     for name in ("one.ipynb", "two.IPYNB", "Jane Doe_4711/adam.ipynb"):
         nbformat.write(notebook, folder / name)
     (folder / "essay.pdf").write_bytes(b"%PDF")
-    (folder / "empty").mkdir()
+    for name in ("empty", "tests", "__MACOSX"):
+        (folder / name).mkdir()
     (folder / ".DS_Store").write_bytes(b"")
     monkeypatch.setattr(assignments, "OUT", tmp_path / "built")
     built = tmp_path / "built" / "adam" / "autograder" / "adam.zip"

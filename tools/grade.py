@@ -45,6 +45,7 @@ from tqdm import tqdm
 import assignments
 
 SECONDS = 900  # for one submission, all in all
+BESIDE = ("tests", "__MACOSX")  # folders that come with notebooks and are nobody's
 MADE = ("grades.csv", "grades-before.csv", "feedback", "reading", ".grading")
 
 
@@ -228,7 +229,7 @@ def submissions(folder, out):
     made = {out, *(out / name for name in MADE)}
     found = {}
     for path in sorted(folder.iterdir()):
-        if path in made or path.name.startswith("."):
+        if path in made or path.name in BESIDE or path.name.startswith("."):
             continue
         inside = [p for p in sorted(path.glob("*")) if p.suffix.lower() == ".ipynb"]
         if path.is_file():
