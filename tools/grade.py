@@ -308,7 +308,8 @@ def grade_all(name, folder, out=None, workers=None, autograder=None):
         raise ValueError(f"out must be another folder: {out} has the grades of {other}")
     records.mkdir(parents=True, exist_ok=True)
     notes.mkdir(exist_ok=True)
-    _write(whose, name)
+    if not whose.is_file():
+        _write(whose, name)
     automatic, manual = questions(name)
     autograder = autograder or _autograder(name)
     seed_file = records / "seed"
